@@ -1,0 +1,96 @@
+"""What a search is about, as plain data: the problem, a proposal, a trial; it knows no store, no worker and no algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from evaluators.objective import Objective
+from search_spaces.space import Genotype, Space
+
+State = Literal["running", "finished", "failed"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bound on an objective, in its own unit: `scores[name] <= value`, or `>=`."""
+
+    name: str
+    relation: Literal["<=", ">="]
+    value: float
+
+    def holds(self, scores: Mapping[str, float]) -> bool:
+        """Whether the scores keep the bound; a score that is not known yet does not break it."""
+        if self.name not in scores:
+            return True
+        return scores[self.name] <= self.value if self.relation == "<=" else scores[self.name] >= self.value
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.relation}{self.value:g}"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What an algorithm asks to be evaluated; `replicate` above 0 asks for another seed of a known architecture."""
+
+    genotype: Genotype
+    replicate: int = 0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One evaluation. Scores are as measured, never sign-flipped; counted ones are there from the start.
+
+    `genotype` is canonical; `failure` is a kind of `nas.failures`, `None` unless the trial failed.
+    """
+
+    number: int
+    genotype: Genotype
+    key: str
+    architecture: Mapping[str, Any]
+    seed: int
+    state: State
+    scores: Mapping[str, float] = field(default_factory=dict)
+    replicate: int = 0
+    failure: str | None = None
+    message: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Space, objectives in the order asked for, limits, and the exact counts of a genotype.
+
+    `count` gives every counted objective of a canonical genotype; it is exact and cheap and caches, and an algorithm may call it
+    for thousands of candidates.
+    """
+
+    space: Space[Any]
+    objectives: tuple[Objective, ...]
+    limits: tuple[Limit, ...]
+    count: Callable[[Genotype], Mapping[str, float]]
+
+    def allows(self, genotype: Genotype) -> bool:
+        """Whether the counted objectives of a genotype keep every limit on them."""
+        if not self.limits:
+            return True
+        scores = self.count(genotype)
+        return all(limit.holds(scores) for limit in self.limits)
+
+
+class Archive(Protocol):
+    """What an algorithm sees of a run: all its trials, in order of their numbers."""
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """Finished, failed and running trials."""
+        ...
+
+
+class Algorithm(Protocol):
+    """What to try next: a function of the archive and a seed, without state that a resume would lose."""
+
+    def ask(self, archive: Archive, n: int) -> list[Proposal]:
+        """Up to n proposals, none of them in the archive or twice among themselves; fewer when the space is used up."""
+        ...

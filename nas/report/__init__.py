@@ -1,0 +1,1 @@
+"""How a run is shown: a table, a picture, a page."""

@@ -1,0 +1,1 @@
+"""What can be built: spaces, architectures, networks and operators."""

@@ -1,0 +1,1 @@
+"""The operators: modules that mix or move channels, one idea a file."""
