@@ -1,0 +1,28 @@
+"""The algorithms by name; a factory imports what it needs when it is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nas.problem import Algorithm, Problem, Trial
+
+
+def _random(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
+    from nas.algorithms.random_search import RandomSearch
+
+    return RandomSearch(problem, seed=seed, warm=warm)
+
+
+def _nsga2(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
+    from nas.algorithms.nsga2 import nsga2
+
+    return nsga2(problem, seed=seed, warm=warm)
+
+
+ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
+    "random": _random,
+    "nsga2": _nsga2,
+}

@@ -1,0 +1,50 @@
+"""NSGA-II: survivors by rank and crowding (pymoo's), parents by binary tournament among them.
+
+Deb, Pratap, Agarwal, Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm: NSGA-II".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.algorithms.evolution import Evolution
+from nas.pareto import fronts
+from nas.problem import Problem, Trial
+
+
+def nsga2(problem: Problem, *, seed: int, population: int = 20, warm: Sequence[Trial] = ()) -> Evolution:
+    """NSGA-II without a generation barrier: its population is the best `population` of all that has finished."""
+
+    def select(points: NDArray[np.float64], pairs: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        rows, rank, crowding = survivors(points, population)
+        rivals = generator.integers(len(rows), size=(pairs, 2, 2))
+        left, right = rivals[..., 0], rivals[..., 1]
+        better = (rank[left] < rank[right]) | ((rank[left] == rank[right]) & (crowding[left] >= crowding[right]))
+        return rows[np.where(better, left, right)]
+
+    return Evolution(problem, seed=seed, select=select, initial=population, warm=warm)
+
+
+def survivors(
+    points: NDArray[np.float64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Rows of the best `size` points with their ranks and crowding distances; the last front is cut by crowding."""
+    from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
+
+    ranks = fronts(points)
+    rows: list[NDArray[np.int64]] = []
+    distances: list[NDArray[np.float64]] = []
+    for rank in range(int(ranks.max()) + 1):
+        room = size - sum(map(len, rows))
+        if room <= 0:
+            break
+        front = np.flatnonzero(ranks == rank)
+        crowding = np.asarray(calc_crowding_distance(points[front]), dtype=np.float64)
+        best = np.argsort(-crowding, kind="stable")[:room]
+        rows.append(front[best])
+        distances.append(crowding[best])
+    chosen = np.concatenate(rows)
+    return chosen, ranks[chosen], np.concatenate(distances)
