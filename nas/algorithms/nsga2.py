@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.algorithms.evolution import Evolution
-from nas.pareto import fronts
+from nas.pareto import non_dominated
 from nas.problem import Problem, Trial
 
 
@@ -31,20 +31,21 @@ def nsga2(problem: Problem, *, seed: int, population: int = 20, warm: Sequence[T
 def survivors(
     points: NDArray[np.float64], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Rows of the best `size` points with their ranks and crowding distances; the last front is cut by crowding."""
+    """Rows of the best `size` points, their ranks and crowding distances; the last front is cut by crowding.
+
+    Fronts are peeled off until there are enough, which is quick while `size` is small.
+    """
     from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 
-    ranks = fronts(points)
+    left = np.arange(len(points))
     rows: list[NDArray[np.int64]] = []
     distances: list[NDArray[np.float64]] = []
-    for rank in range(int(ranks.max()) + 1):
-        room = size - sum(map(len, rows))
-        if room <= 0:
-            break
-        front = np.flatnonzero(ranks == rank)
+    while len(left) and (room := size - sum(map(len, rows))) > 0:
+        best = non_dominated(points[left])
+        front, left = left[best], left[~best]
         crowding = np.asarray(calc_crowding_distance(points[front]), dtype=np.float64)
-        best = np.argsort(-crowding, kind="stable")[:room]
-        rows.append(front[best])
-        distances.append(crowding[best])
-    chosen = np.concatenate(rows)
-    return chosen, ranks[chosen], np.concatenate(distances)
+        kept = np.argsort(-crowding, kind="stable")[:room]
+        rows.append(front[kept])
+        distances.append(crowding[kept])
+    ranks = [np.full(len(front), rank) for rank, front in enumerate(rows)]
+    return np.concatenate(rows), np.concatenate(ranks), np.concatenate(distances)
