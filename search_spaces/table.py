@@ -133,11 +133,11 @@ def _order(values: NDArray[np.int64], name: str) -> tuple[tuple[tuple[int, ...],
 
 
 def _integers(cells: Sequence[str], name: str, table: str) -> list[int]:
-    try:
-        numbers = [int(cell) for cell in cells]
-    except ValueError:
-        odd = next(cell for cell in cells if not cell.strip().lstrip("+-").isdigit())
-        raise ValueError(f"gene {name} of {table} must hold integers, got {odd[:40]!r}") from None
+    parsed = _numbers(cells)
+    if parsed is None or not np.isfinite(parsed).all() or (parsed != np.round(parsed)).any():
+        odd = next((cell for cell in cells if not cell.strip().lstrip("+-").isdigit()), "")
+        raise ValueError(f"gene {name} of {table} must hold integers, got {odd[:40]!r}")
+    numbers = [int(number) for number in parsed]
     if len(set(numbers)) > MOST_OPTIONS or max(map(abs, numbers)) > 1_000_000:
         raise ValueError(f"gene {name} of {table} must hold at most {MOST_OPTIONS} distinct small integers")
     return numbers

@@ -43,7 +43,7 @@ class Evolution:
             pairs = eligible[self._select(past.points[eligible], size, generator)]
             children = cross(past.genes[pairs[:, 0]], past.genes[pairs[:, 1]], generator=generator)
             table = self._novelty.table
-            return table.canonical(mutate(children, sizes=table.sizes, generator=generator))
+            return table.canonical(mutate(children, sizes=table.sizes, generator=generator, least=0))
 
         found = self._novelty.find(n, known=past.known, generator=generator, draw=None if young else draw)
         return [Proposal(genotype) for genotype in found]

@@ -12,8 +12,10 @@ def cross(mothers: Genes, fathers: Genes, *, generator: np.random.Generator) -> 
     return np.where(generator.random(mothers.shape) < 0.5, mothers, fathers)
 
 
-def mutate(genes: Genes, *, sizes: Genes, rate: float | None = None, generator: np.random.Generator) -> Genes:
-    """Each gene takes another option with probability `rate`, by default 1 / genes, and at least one gene does.
+def mutate(
+    genes: Genes, *, sizes: Genes, generator: np.random.Generator, rate: float | None = None, least: int = 1
+) -> Genes:
+    """Each gene takes another option with probability `rate`, by default 1 / genes, and at least `least` (0 or 1) do.
 
     Half of the new options are neighbours in order (options are often sizes), half are any other.
     """
@@ -22,7 +24,7 @@ def mutate(genes: Genes, *, sizes: Genes, rate: float | None = None, generator: 
     if len(free) == 0:
         return genes.copy()
     hit = generator.random((n, width)) < (1 / len(free) if rate is None else rate)
-    hit[np.arange(n), generator.choice(free, n)] = True
+    hit[np.arange(n), generator.choice(free, n)] |= least > 0
     hit &= sizes > 1
     other = (genes + 1 + generator.integers(np.maximum(sizes - 1, 1), size=(n, width))) % sizes
     step = genes + generator.choice([-1, 1], (n, width))
