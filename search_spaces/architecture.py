@@ -12,7 +12,15 @@ from typing import Any
 OptionValue = str | int | float | tuple[int, ...]
 
 FORMAT = 1
-LIMITS = {"channels": 64, "resolution": 4096, "classes": 1_000_000, "width": 65_536, "depth": 256, "stages": 64, "stride": 8}
+LIMITS = {
+    "channels": 64,
+    "resolution": 4096,
+    "classes": 1_000_000,
+    "width": 65_536,
+    "depth": 256,
+    "stages": 64,
+    "stride": 8,
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,9 @@ class Stage:
 
     def __str__(self) -> str:
         options = " ".join(f"{name}={_short(value)}" for name, value in self.options)
-        return f"{self.depth}×{self.mixer} c{self.width}{f' /{self.stride}' if self.stride > 1 else ''} {options}".strip()
+        return (
+            f"{self.depth}×{self.mixer} c{self.width}{f' /{self.stride}' if self.stride > 1 else ''} {options}".strip()
+        )
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,9 @@ class Architecture:
 
     def __str__(self) -> str:
         stages = " · ".join(map(str, self.stages))
-        return f"{self.resolution}px · stem c{self.stem.width} · {stages}" + (f" · head c{self.head}" if self.head else "")
+        return f"{self.resolution}px · stem c{self.stem.width} · {stages}" + (
+            f" · head c{self.head}" if self.head else ""
+        )
 
 
 def key_of(data: object) -> str:

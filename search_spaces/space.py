@@ -97,9 +97,7 @@ class Space(Generic[A]):
 
     def canonical(self, genotype: Genotype) -> Genotype:
         """The same architecture with every inactive gene at 0, as plain integers."""
-        return tuple(
-            int(gene) if active else 0 for gene, active in zip(genotype, self.active(genotype), strict=True)
-        )
+        return tuple(int(gene) if active else 0 for gene, active in zip(genotype, self.active(genotype), strict=True))
 
     def values(self, genotype: Genotype) -> dict[str, Option]:
         """Active choices by name, as the options that the genotype takes."""
