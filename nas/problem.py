@@ -70,13 +70,17 @@ class Problem:
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...]
     count: Callable[[Genotype], Mapping[str, float]]
+    rejected: set[Genotype] = field(default_factory=set, compare=False, repr=False)
 
     def allows(self, genotype: Genotype) -> bool:
-        """Whether the counted objectives of a genotype keep every limit on them."""
+        """Whether the counted objectives of a genotype keep every limit on them; what does not is noted in `rejected`."""
         if not self.limits:
             return True
         scores = self.count(genotype)
-        return all(limit.holds(scores) for limit in self.limits)
+        if all(limit.holds(scores) for limit in self.limits):
+            return True
+        self.rejected.add(genotype)
+        return False
 
 
 class Archive(Protocol):

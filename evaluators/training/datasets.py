@@ -1,0 +1,100 @@
+"""The data sets by name: where their images come from and how they become tensors; it knows no training.
+
+Each reader returns `Data` and raises `ValueError` with one sentence where the images cannot be had.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from evaluators.training.data import Data, Part, assemble, resize, split
+
+
+def load(
+    name: str, *, data_dir: str | None = None, download: bool = False, skip_broken: bool = False, seed: int = 0
+) -> Data:
+    """The named data set: one of `DATASETS`, or `folder:DIR`.
+
+    Raises:
+        ValueError: an unknown name, or images that are missing or unreadable.
+    """
+    if name.startswith("folder:"):
+        from evaluators.training.folder import load_folder
+
+        return load_folder(Path(name.removeprefix("folder:")), seed=seed, skip_broken=skip_broken)
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose {', '.join(DATASETS)} or folder:DIR"
+        raise ValueError(f"the data set {name!r} is unknown: {hint}")
+    return DATASETS[name](name, data_dir, download, seed)
+
+
+def _digits(name: str, data_dir: str | None, download: bool, seed: int) -> Data:
+    """scikit-learn's 1,797 grey 8×8 digits, resized to 32×32; a fifth, stratified, is the test part."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = torch.from_numpy(np.round(bunch.images * (255 / 16)).astype(np.uint8))[:, None]
+    labels = torch.from_numpy(bunch.target.astype(np.int64))
+    images = resize(images, 32)
+    rest, test = map(torch.from_numpy, split(labels.numpy(), fraction=0.2, seed=0))
+    return assemble(
+        name,
+        Part(images[rest], labels[rest]),
+        validation=None,
+        test=Part(images[test], labels[test]),
+        class_names=tuple("0123456789"),
+        flips=False,
+        seed=seed,
+    )
+
+
+def _torchvision(class_name: str, *, flips: bool) -> Callable[[str, str | None, bool, int], Data]:
+    def read(name: str, data_dir: str | None, download: bool, seed: int) -> Data:
+        from torchvision import datasets
+
+        root = Path(data_dir or "~/.cache/nas").expanduser()
+        parts = []
+        for train in (True, False):
+            options: dict[str, Any] = {"train": train}
+            if class_name == "SVHN":
+                options = {"split": "train" if train else "test"}
+            try:
+                dataset = getattr(datasets, class_name)(str(root), download=download, **options)
+            except (RuntimeError, OSError) as error:
+                raise ValueError(
+                    f"the data set {name!r} is not in {root} ({error}): give --data-dir DIR where it lies, or --download"
+                ) from error
+            parts.append(_tensors(dataset))
+        names = getattr(dataset, "classes", None) or [str(i) for i in range(10)]
+        return assemble(
+            name, parts[0], validation=None, test=parts[1], class_names=tuple(names), flips=flips, seed=seed
+        )
+
+    return read
+
+
+def _tensors(dataset: Any) -> Part:
+    """torchvision's in-memory arrays as (N, C, H, W); SVHN is already so, MNIST's has no channels, CIFAR's has them last."""
+    images = torch.as_tensor(dataset.data)
+    labels = torch.as_tensor(np.asarray(getattr(dataset, "targets", None) or dataset.labels)).long()
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.shape[-1] == 3:
+        images = images.permute(0, 3, 1, 2)
+    return Part(images.contiguous(), labels)
+
+
+DATASETS: dict[str, Callable[[str, str | None, bool, int], Data]] = {
+    "digits": _digits,
+    "fashion-mnist": _torchvision("FashionMNIST", flips=True),
+    "cifar10": _torchvision("CIFAR10", flips=True),
+    "cifar100": _torchvision("CIFAR100", flips=True),
+    "svhn": _torchvision("SVHN", flips=False),
+}

@@ -1,0 +1,61 @@
+"""The options of a search, each declared once; it knows no argv and imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from evaluators.training.recipe import RECIPES
+from nas.algorithms.catalogue import ALGORITHMS
+from nas.options import at_least, one_of, option
+from nas.problem import Limit
+from nas.workers.catalogue import BACKENDS
+from search_spaces.catalogue import SPACES
+
+_SUFFIXES = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+_LIMIT = re.compile(r"\s*([A-Za-z_@][\w@-]*)\s*(<=|>=)\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([kKmMgGtT]?)\s*")
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Everything that a search depends on; saved as `config.toml` with the run."""
+
+    space: str = option(
+        "pix", "search space", metavar="NAME", check=one_of(lambda: SPACES, prefixes=("table:",)), group="what"
+    )
+    dataset: str = option("digits", "data set, or folder:DIR for your own images", metavar="NAME", group="what")
+    data_dir: str = option("", "folder in which the data set lies", metavar="DIR", group="what")
+    download: bool = option(False, "fetch the data set if it is missing", group="what")
+    skip_broken: bool = option(False, "leave out images that cannot be read", group="what")
+    objectives: tuple[str, ...] = option(
+        ("accuracy", "macs"), "two or more of accuracy, macs, params, latency_ms", metavar="A,B,…", group="what"
+    )
+    limit: tuple[str, ...] = option(
+        (), 'bound on a counted objective, as "macs<=20M"; may be repeated', metavar="BOUND", group="what"
+    )
+    budget: int = option(60, "number of finished trials", metavar="N", check=at_least(1), group="how")
+    algorithm: str = option("nsga2", "what proposes", metavar="NAME", check=one_of(lambda: ALGORITHMS), group="how")
+    recipe: str = option("proxy", "how a trial trains", metavar="NAME", check=one_of(lambda: RECIPES), group="how")
+    epochs: int = option(0, "epochs a trial, 0 for the recipe's own", metavar="N", check=at_least(0), group="how")
+    seed: int = option(0, "seed of the run", metavar="N", check=at_least(0), group="how")
+    backend: str = option("ray", "where trials run: ray or in_process", metavar="NAME", check=one_of(lambda: BACKENDS), group="where")
+    workers: int = option(0, "trials at a time, 0 for one a core or GPU", metavar="N", check=at_least(0), group="where")
+    device: str = option("auto", "auto, cpu or cuda", metavar="NAME", check=one_of(("auto", "cpu", "cuda")), group="where")
+    trial_timeout: float = option(
+        0.0, "seconds after which a trial is given up, 0 for never", metavar="SECONDS", check=at_least(0), group="where"
+    )
+
+
+def parse_limit(text: str) -> Limit:
+    """A bound such as `macs<=20M` or `params<=4e6`.
+
+    Raises:
+        ValueError: it is no bound.
+    """
+    match = _LIMIT.fullmatch(text)
+    if match is None:
+        raise ValueError(f'a limit is NAME<=NUMBER or NAME>=NUMBER, as "macs<=20M", got {text!r}')
+    name, relation, number, suffix = match.groups()
+    sign: Literal["<=", ">="] = "<=" if relation == "<=" else ">="
+    return Limit(name, sign, float(number) * _SUFFIXES[suffix.lower()])

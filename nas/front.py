@@ -1,0 +1,120 @@
+"""`python -m nas.front RUN`: the front of a run as a table, JSON, CSV, picture or page; also while the run goes on."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError, run_command
+
+EXAMPLES = """examples:
+  python -m nas.front runs/pix-digits-1
+  python -m nas.front runs/pix-digits-1 --html front.html --png front.png --csv front.csv
+  python -m nas.front runs/pix-digits-1 --json | python -m json.tool
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return run_command("nas front", _command, arguments)
+
+
+def _command(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m nas.front",
+        description="Show the Pareto front of a run.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", help="run folder, finished or still going")
+    parser.add_argument("--json", action="store_true", help="print the front as JSON, and nothing else")
+    parser.add_argument("--csv", metavar="FILE", help="write the front as CSV")
+    parser.add_argument("--png", metavar="FILE", help="write a picture")
+    parser.add_argument("--html", metavar="FILE", help="write one self-contained page")
+    options = parser.parse_args(arguments)
+
+    from nas.archive import Archive
+
+    archive = Archive.open(options.run)
+    found = archive.front()
+    if options.json:
+        print(json.dumps(as_json(archive), indent=2))
+    else:
+        _print_table(options.run, archive, found)
+    for file, write in (("csv", _csv), ("png", _png), ("html", _html)):
+        target = getattr(options, file)
+        if target is not None:
+            if not found:
+                raise UserError(f"the run {options.run!r} has no finished trial yet: wait for the first")
+            if not Path(target).parent.is_dir():
+                raise UserError(f"--{file} needs a folder that exists, and {str(Path(target).parent)!r} is none: make it first")
+            Path(target).write_bytes(write(archive, found, options.run))
+            print(f"wrote {target}", file=sys.stderr)
+    return 0
+
+
+def as_json(archive: Any) -> dict[str, Any]:
+    """What `--json` prints."""
+    states = [trial.state for trial in archive.trials]
+    return {
+        "objectives": [{"name": o.name, "goal": o.goal, "unit": o.unit} for o in archive.objectives],
+        "front": [
+            {
+                "number": member.trial.number,
+                "key": member.trial.key,
+                "scores": dict(member.scores),
+                "architecture": member.trial.architecture,
+            }
+            for member in archive.front()
+        ],
+        "trials": {state: states.count(state) for state in ("finished", "failed", "running")},
+        "hypervolume": archive.hypervolume(),
+    }
+
+
+def _print_table(run: str, archive: Any, found: list[Any]) -> None:
+    from rich.console import Console
+
+    from nas.pick import knee_of
+    from nas.report.table import front_table
+
+    console = Console(highlight=False)
+    counts = ", ".join(f"{len(archive.having(state))} {state}" for state in ("finished", "failed", "running"))
+    if found:
+        console.print(front_table(found, archive.objectives, knee=knee_of(found, archive.objectives).trial.key))
+        volume = archive.hypervolume()
+        console.print(f"\n{counts} · front of {len(found)}, ◆ its knee · hypervolume {volume:.3f}", markup=False)
+    else:
+        console.print(f"{run}: no finished trial yet; {counts}", markup=False)
+
+
+def _csv(archive: Any, found: list[Any], run: str) -> bytes:
+    from nas.report.table import rows
+
+    lines = rows(found, archive.objectives)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(lines[0]), extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue().encode()
+
+
+def _png(archive: Any, found: list[Any], run: str) -> bytes:
+    from nas.report.picture import picture
+
+    return picture(archive, found)
+
+
+def _html(archive: Any, found: list[Any], run: str) -> bytes:
+    from nas.report.page import page
+
+    return page(archive, found, title=Path(run).resolve().name).encode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

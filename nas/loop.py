@@ -1,0 +1,179 @@
+"""The search loop: ask, evaluate, record, until the budget is spent. It alone knows algorithm, workers and archive.
+
+There is no generation barrier: whenever a worker is free, one more is asked. Timing needs the device to itself: trained trials gather
+until a few of them wait, no more training is started, and they are timed one by one when the last training has ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from evaluators.evaluation import Evaluation, Outcome
+from nas.archive import Archive
+from nas.problem import Algorithm, Problem, Proposal, Trial
+from nas.run import RunFolder
+from nas.workers.catalogue import Workers
+
+FAILURES_IN_A_ROW = 20
+POLL_SECONDS = 0.5
+Ending = Literal["budget", "exhausted", "failures", "interrupted"]
+
+
+@dataclass(kw_only=True)
+class Loop:
+    """One search. Every state is in the archive at any moment; what is here is only what is under way."""
+
+    problem: Problem
+    algorithm: Algorithm
+    workers: Workers
+    archive: Archive
+    folder: RunFolder
+    recipe: dict[str, Any]
+    seed: int
+    budget: int
+    timeout: float = 0.0
+    on_change: Callable[[Trial | None], None] = lambda trial: None
+    _again: deque[Trial] = field(default_factory=deque)
+    _training: dict[int, Trial] = field(default_factory=dict)
+    _ready: deque[Trial] = field(default_factory=deque)
+    _timing: Trial | None = None
+    _draining: bool = False
+    _exhausted: bool = False
+    _retried: set[int] = field(default_factory=set)
+    _finished: int = 0
+    _failures: int = 0
+    _stop_at: float | None = None
+
+    def stop(self, *, seconds: float) -> None:
+        """Starts nothing more and gives what is under way this long; what is left stays RUNNING, for a resume to take up."""
+        self._stop_at = time.monotonic() + seconds
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop_at is not None
+
+    def run(self) -> Ending:
+        """Runs until the budget is spent, the space is used up, twenty trials in a row failed, or `stop` was called."""
+        self._finished = len(self.archive.having("finished"))
+        self._again.extend(self.archive.having("running"))
+        while True:
+            if self._stop_at is None:
+                self._start()
+            elif time.monotonic() > self._stop_at:
+                return "interrupted"
+            if not self._training and self._timing is None:
+                return self._ending()
+            for outcome in self.workers.wait(POLL_SECONDS):
+                self._record(outcome)
+            self.on_change(None)
+
+    def _ending(self) -> Ending:
+        if self._stop_at is not None:
+            return "interrupted"
+        if self._finished >= self.budget:
+            return "budget"
+        return "exhausted" if self._exhausted else "failures"
+
+    def _start(self) -> None:
+        """Gives every free worker something to do, as far as timing and the budget allow."""
+        if self._timing is None and not self._draining:
+            while free := self._free():
+                trials = self._next(free)
+                for trial in trials:
+                    self._advance(trial)
+                if not trials:
+                    break
+        self._draining = bool(self._ready) and (
+            self._draining or not self._training or len(self._ready) >= 2 * self.workers.capacity
+        )
+        if self._draining and self._timing is None and not self._training:
+            self._timing = self._ready.popleft()
+            self.workers.submit(self._evaluation(self._timing, "time"))
+
+    def _free(self) -> int:
+        """How many more trials may be started: by free workers, and by the budget that is not yet spoken for."""
+        if self._failures >= FAILURES_IN_A_ROW:
+            return 0
+        under_way = len(self._training) + len(self._ready)
+        return max(0, min(self.workers.capacity - len(self._training), self.budget - self._finished - under_way))
+
+    def _next(self, n: int) -> list[Trial]:
+        """Up to n trials: those that a dead driver or a lost worker left first, then new ones."""
+        if self._again:
+            return [self._again.popleft()]
+        if self._exhausted:
+            return []
+        proposals = self.algorithm.ask(self.archive, n)
+        self._exhausted = not proposals
+        return [self._new(proposal) for proposal in proposals]
+
+    def _new(self, proposal: Proposal) -> Trial:
+        architecture = self.problem.space.decode(proposal.genotype)
+        return self.archive.start(
+            proposal,
+            architecture=architecture.to_json(),
+            key=architecture.key,
+            scores=self.problem.count(proposal.genotype),
+            seed=seed_of(self.seed, key=architecture.key, replicate=proposal.replicate),
+        )
+
+    def _advance(self, trial: Trial) -> None:
+        """Trains, times or finishes a trial, whichever is the next that it needs."""
+        kinds = {o.kind for o in self.problem.objectives if o.name not in trial.scores}
+        if kinds & {"trained", "counted"}:
+            self._training[trial.number] = trial
+            self.workers.submit(self._evaluation(trial, "train"))
+        elif kinds:
+            self._ready.append(trial)
+        else:
+            trial = self.archive.finish(trial.number)
+            self._finished += 1
+            self._failures = 0
+            self.on_change(trial)
+
+    def _evaluation(self, trial: Trial, phase: Literal["train", "time"]) -> Evaluation:
+        return Evaluation(
+            number=trial.number,
+            phase=phase,
+            architecture=trial.architecture,
+            recipe=self.recipe,
+            seed=trial.seed,
+            weights=str(self.folder.weights_of(trial.key, trial.replicate).absolute()),
+            timeout=self.timeout,
+        )
+
+    def _record(self, outcome: Outcome) -> None:
+        """Writes down what came in, and moves its trial on."""
+        if outcome.phase == "train":
+            trial = self._training.pop(outcome.number)
+        else:
+            assert self._timing is not None
+            trial, self._timing = self._timing, None
+        wanted = [o.name for o in self.problem.objectives if o.kind == ("timed" if outcome.phase == "time" else "trained")]
+        missing = [name for name in wanted if name not in outcome.scores]
+        if outcome.failure == "worker_lost" and trial.number not in self._retried:
+            self._retried.add(trial.number)
+            self._again.append(trial)
+        elif outcome.failure is not None or missing:
+            self._failures += 1
+            failed = self.archive.fail(
+                trial.number,
+                kind=outcome.failure or "error",
+                message=outcome.message if outcome.failure else f"the evaluation gave no {missing[0]}",
+                details=outcome.details,
+            )
+            self.on_change(failed)
+        else:
+            self._advance(self.archive.measured(trial.number, scores=outcome.scores, details=outcome.details))
+
+
+def seed_of(run_seed: int, *, key: str, replicate: int) -> int:
+    """A trial's seed: a function of run seed, architecture and replicate, so that it does not depend on the order of trials."""
+    digest = hashlib.sha256(f"{run_seed}:{key}:{replicate}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1

@@ -1,0 +1,182 @@
+"""From options to the parts of a search: data facts, space, problem, recipe, evaluator, workers; it starts nothing and writes nothing."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from evaluators.evaluation import EvaluatorSpec
+from evaluators.objective import OBJECTIVES, Objective
+from evaluators.training.recipe import RECIPES, Recipe
+from nas.config import SearchConfig, parse_limit
+from nas.errors import UserError
+from nas.problem import Limit, Problem
+from search_spaces.catalogue import SPACES
+from search_spaces.space import Genotype, Space
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a search needs besides a run folder. `data` holds name, channels, resolution, classes, sizes and checksum."""
+
+    problem: Problem
+    recipe: Recipe
+    spec: EvaluatorSpec
+    data: Mapping[str, Any]
+    device: str
+    workers: int
+    gpus: int
+
+
+@dataclass
+class Counts:
+    """Counted objectives of a genotype, remembered."""
+
+    space: Space[Any]
+    count: Callable[[Any], Mapping[str, float]]
+    known: dict[Genotype, Mapping[str, float]] = field(default_factory=dict)
+
+    def __call__(self, genotype: Genotype) -> Mapping[str, float]:
+        """The counts of a canonical genotype."""
+        if genotype not in self.known:
+            self.known[genotype] = self.count(self.space.decode(genotype))
+        return self.known[genotype]
+
+
+def prepare(config: SearchConfig) -> Plan:
+    """Checks the options against each other and against the data.
+
+    Raises:
+        UserError: with every fault that could be found at once.
+    """
+    if config.space.startswith("table:"):
+        return _prepare_table(config)
+    faults: list[str] = []
+    objectives = _collect(faults, lambda: parse_objectives(config.objectives, OBJECTIVES))
+    limits = _collect(faults, lambda: parse_limits(config.limit, OBJECTIVES))
+    device, gpus = _collect(faults, lambda: _device(config.device)) or ("cpu", 0)
+    data = _collect(faults, lambda: _load(config))
+    if faults or objectives is None or limits is None or data is None:
+        raise UserError(*faults)
+    from evaluators.counts import count
+
+    try:
+        space = SPACES[config.space](channels=data.channels, resolution=data.resolution, classes=data.classes)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    workers = config.workers or gpus or cores()
+    options = {
+        "dataset": config.dataset,
+        "data_dir": config.data_dir or None,
+        "skip_broken": config.skip_broken,
+        "checksum": data.checksum,
+        "device": device,
+    }
+    facts = {
+        "name": data.name,
+        "channels": data.channels,
+        "resolution": data.resolution,
+        "classes": data.classes,
+        "class_names": list(data.class_names),
+        "train": len(data.train),
+        "validation": len(data.validation),
+        "test": len(data.test),
+        "checksum": data.checksum,
+        "mean": [round(float(m), 4) for m in data.mean.flatten()],
+        "std": [round(float(s), 4) for s in data.std.flatten()],
+    }
+    return Plan(
+        problem=Problem(space, objectives, limits, Counts(space, count)),
+        recipe=recipe_of(config),
+        spec=EvaluatorSpec("evaluators.evaluation:TrainingEvaluator", options),
+        data=facts,
+        device=device,
+        workers=1 if config.backend == "in_process" else workers,
+        gpus=min(gpus, workers) if device == "cuda" else 0,
+    )
+
+
+def _prepare_table(config: SearchConfig) -> Plan:
+    raise UserError("a search over a table is not wired yet")
+
+
+def parse_objectives(names: tuple[str, ...], known: Mapping[str, Objective]) -> tuple[Objective, ...]:
+    """The objectives named, in that order.
+
+    Raises:
+        UserError: fewer than two, an unknown one, or one twice.
+    """
+    for name in names:
+        if name not in known:
+            raise UserError(f"the objective {name!r} is unknown: {_near(name, known)}")
+    if len(set(names)) != len(names):
+        raise UserError(f"--objectives names one of them twice: {','.join(names)}; name each once")
+    if len(names) < 2:
+        raise UserError(f"--objectives takes two or more of {', '.join(known)}, got {','.join(names) or 'none'}")
+    return tuple(known[name] for name in names)
+
+
+def parse_limits(texts: tuple[str, ...], known: Mapping[str, Objective]) -> tuple[Limit, ...]:
+    """The limits written as `NAME<=NUMBER`.
+
+    Raises:
+        UserError: no limit, or one on an objective that is not counted.
+    """
+    limits = []
+    counted = [objective.name for objective in known.values() if objective.kind == "counted"]
+    for text in texts:
+        try:
+            limit = parse_limit(text)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        if limit.name not in counted:
+            raise UserError(f"--limit bounds a counted objective ({', '.join(counted)}), got {limit.name!r}: use one of those")
+        limits.append(limit)
+    return tuple(limits)
+
+
+def recipe_of(config: SearchConfig) -> Recipe:
+    """The recipe named, with its epochs replaced where they are given."""
+    recipe = RECIPES[config.recipe]
+    return replace(recipe, epochs=config.epochs) if config.epochs else recipe
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _device(name: str) -> tuple[str, int]:
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cuda" and not gpus:
+        raise UserError("--device cuda needs a GPU that PyTorch can use, and finds none: use --device cpu")
+    return ("cuda", gpus) if gpus and name != "cpu" else ("cpu", 0)
+
+
+def _load(config: SearchConfig) -> Any:
+    from evaluators.training.datasets import load
+
+    try:
+        return load(
+            config.dataset, data_dir=config.data_dir or None, download=config.download, skip_broken=config.skip_broken
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _collect(faults: list[str], make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except UserError as error:
+        faults.extend(map(str, error.args))
+        return None
+
+
+def _near(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else "choose among " + ", ".join(known)

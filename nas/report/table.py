@@ -1,0 +1,71 @@
+"""A front as text: a table for people, rows for programs; it knows no store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from evaluators.objective import Objective
+from nas.members import Member
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def number(value: float, unit: str) -> str:
+    """A score as people read it: fractions in percent, counts with a suffix, times to three digits."""
+    if unit == "fraction":
+        return f"{100 * value:.2f} %"
+    if unit in {"parameters", "multiply-adds"}:
+        for suffix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+            if abs(value) >= size:
+                return f"{value / size:.3g} {suffix}"
+        return f"{value:.0f}"
+    return f"{value:.3g} {unit}".strip()
+
+
+def describe(architecture: Mapping[str, Any]) -> str:
+    """An architecture in one line; a row of a table space by its genes."""
+    if "stages" not in architecture:
+        return json.dumps(architecture)
+    from search_spaces.architecture import Architecture
+
+    return str(Architecture.from_json(architecture))
+
+
+def front_table(front: Sequence[Member], objectives: Sequence[Objective], *, knee: str | None) -> Table:
+    """The front as a rich table; the member whose key is `knee` is marked."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("trial", justify="right")
+    for objective in objectives:
+        arrow = "↑" if objective.goal == "max" else "↓"
+        table.add_column(f"{objective.name} {arrow}", justify="right", no_wrap=True)
+    table.add_column("key", no_wrap=True)
+    table.add_column("architecture", overflow="fold")
+    for member in front:
+        mark = "◆" if member.trial.key == knee else ""
+        table.add_row(
+            f"{mark}{member.trial.number}",
+            *(number(member.scores[o.name], o.unit) for o in objectives),
+            member.trial.key[:8],
+            describe(member.trial.architecture),
+        )
+    return table
+
+
+def rows(front: Sequence[Member], objectives: Sequence[Objective]) -> list[dict[str, Any]]:
+    """One flat row a member, as for a CSV file: number, key, objectives, further scores, architecture as JSON."""
+    names = [objective.name for objective in objectives]
+    return [
+        {
+            "number": member.trial.number,
+            "key": member.trial.key,
+            **{name: member.scores[name] for name in names},
+            **{name: score for name, score in member.scores.items() if name not in names},
+            "architecture": json.dumps(member.trial.architecture, sort_keys=True),
+        }
+        for member in front
+    ]

@@ -1,0 +1,99 @@
+"""`python -m nas.search`: the main job. Options become a plan, the plan a run, the run a front."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from nas.config import SearchConfig
+from nas.errors import UserError, run_command
+from nas.options import add_arguments, resolve
+
+EXAMPLES = """examples:
+  python -m nas.search --space pix                       # digits, no download, a few minutes on a laptop
+  python -m nas.search --space mixed --objectives accuracy,macs,params --limit "macs<=20M"
+  python -m nas.search --space pix --dataset folder:my-images --budget 100 --out runs/mine
+  python -m nas.search --resume runs/mine --budget 200   # after a crash or a kill, or to add budget
+  python -m nas.search --space pix --describe            # what is searched
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return run_command("nas search", _command, arguments)
+
+
+def _command(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m nas.search",
+        description="Search for the image classifiers with the best trade-off between accuracy and cost.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", metavar="RUN", help="run folder to be made (default: runs/SPACE-DATASET-N)")
+    parser.add_argument("--resume", metavar="RUN", help="go on with a run, to its budget or a new one")
+    parser.add_argument("--config", metavar="FILE.toml", help="options from a file; flags override them")
+    parser.add_argument("--describe", action="store_true", help="print the space and stop")
+    add_arguments(parser, SearchConfig)
+    given = vars(parser.parse_args(arguments))
+    out, resume, file, describe = (given.pop(name) for name in ("out", "resume", "config", "describe"))
+    if resume is not None:
+        if out is not None or describe:
+            raise UserError("--resume goes on with a run where it is: leave out --out and --describe")
+        return _resume(resume, given, file)
+    config = resolve(SearchConfig, given, config=file)
+    if describe:
+        from nas.describe import describe as show
+        from nas.plan import prepare
+
+        show(prepare(config).problem)
+        return 0
+    from nas.run import RunFolder
+    from nas.session import begin
+
+    path = Path(out) if out is not None else _free_path(config)
+    return _conclude(begin(config, RunFolder.check_new(path)))
+
+
+# Options that a resume may change: they decide how far and where a run goes, not what its trials mean.
+RESUMABLE = {"budget", "backend", "workers", "trial_timeout", "algorithm", "data_dir", "device"}
+
+
+def _resume(path: str, given: dict[str, Any], file: str | None) -> int:
+    from nas.options import read_toml
+    from nas.run import RunFolder
+    from nas.session import proceed
+
+    folder = RunFolder.open(path)
+    saved = read_toml(folder.config)
+    config = resolve(SearchConfig, given, config=file, base=saved)
+    for name in sorted({*given} - RESUMABLE):
+        now, before = getattr(config, name), saved.get(name)
+        if (list(now) if isinstance(now, tuple) else now) != before:
+            raise UserError(
+                f"a resumed run keeps its --{name.replace('_', '-')} ({before!r}), got {now!r}: leave it out, or start a new run"
+            )
+    return _conclude(proceed(config, folder))
+
+
+def _free_path(config: SearchConfig) -> Path:
+    stem = f"{config.space}-{config.dataset}".replace(":", "-").replace("/", "_").strip("._-")[:60]
+    n = 1
+    while (path := Path("runs") / f"{stem}-{n}").exists():
+        n += 1
+    return path
+
+
+def _conclude(session: Any) -> int:
+    """Runs the search and says what it came to."""
+    from nas.summary import print_summary
+
+    ending = session.run()
+    print_summary(session.folder, session.archive, ending=ending, rejected=session.rejected)
+    return {"budget": 0, "exhausted": 0, "failures": 1, "interrupted": 130}[ending]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

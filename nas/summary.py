@@ -1,0 +1,55 @@
+"""What a search says when it ends: the front, what it cost, and the commands to look further."""
+
+from __future__ import annotations
+
+from nas.archive import Archive
+from nas.loop import Ending
+from nas.pick import knee_of
+from nas.progress import clock
+from nas.report.table import front_table
+from nas.run import RunFolder
+
+WORDS = {
+    "budget": "the budget is spent",
+    "exhausted": "the space holds nothing more within the limits",
+    "failures": "twenty trials in a row failed",
+    "interrupted": "stopped; nothing finished is lost",
+}
+
+
+def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, rejected: int) -> None:
+    """Prints the front and the cost of a run, and how to go on."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    found = archive.front()
+    if found:
+        console.print()
+        console.print(front_table(found, archive.objectives, knee=knee_of(found, archive.objectives).trial.key))
+    finished, failed = archive.having("finished"), archive.having("failed")
+    seconds = sum(sum(t.details.get("seconds", {}).get(k, 0.0) for k in ("total", "time")) for t in archive.trials)
+    volume = archive.hypervolume()
+    console.print()
+    console.print(f"{WORDS[ending]}: {len(finished)} finished, {len(failed)} failed", markup=False)
+    if archive.limits:
+        limits = ", ".join(map(str, archive.limits))
+        console.print(f"{rejected} architectures were rejected before training ({limits})", markup=False)
+    if volume is not None:
+        line = f"front of {len(found)}, hypervolume {volume:.3f}, {clock(seconds)} of evaluation on the workers"
+        console.print(line, markup=False)
+    if ending == "failures" and failed:
+        console.print(f"the last failure was {failed[-1].failure}: {failed[-1].message}", markup=False, soft_wrap=True)
+    path = folder.path
+    if ending == "interrupted":
+        lines = [("go on", f"python -m nas.search --resume {path}")]
+    else:
+        lines = [("more trials", f"python -m nas.search --resume {path} --budget {2 * max(1, len(finished))}")]
+    if found:
+        lines = [
+            ("look", f"python -m nas.front {path} --html {path}/report.html"),
+            ("take away", f"python -m nas.export {path} --pick knee --to {path}/exports/knee"),
+            *lines,
+        ]
+    console.print()
+    for word, command in lines:
+        console.print(f"{word:>12}: {command}", markup=False, soft_wrap=True)

@@ -1,0 +1,46 @@
+"""The backends by name; each opens its library on first use."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from evaluators.evaluation import Evaluation, EvaluatorSpec, Outcome
+
+
+class Workers(Protocol):
+    """Runs evaluations; it knows no trial, no algorithm and no store."""
+
+    capacity: int
+
+    def submit(self, evaluation: Evaluation) -> None:
+        """Starts an evaluation; the caller keeps at most `capacity` of them under way."""
+        ...
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Outcomes that have come in, waiting up to `seconds` for the first."""
+        ...
+
+    def close(self) -> None:
+        """Ends the workers and whatever they still do."""
+        ...
+
+
+class Opener(Protocol):
+    """How a backend is opened: `gpus` is the number of GPUs to share among the workers, 0 for CPU."""
+
+    def __call__(self, spec: EvaluatorSpec, *, workers: int, gpus: int) -> Workers: ...
+
+
+def _in_process(spec: EvaluatorSpec, *, workers: int, gpus: int) -> Workers:
+    from nas.workers.in_process import InProcess
+
+    return InProcess(spec)
+
+
+def _ray(spec: EvaluatorSpec, *, workers: int, gpus: int) -> Workers:
+    from nas.workers.on_ray import OnRay
+
+    return OnRay(spec, workers=workers, gpus=gpus)
+
+
+BACKENDS: dict[str, Opener] = {"ray": _ray, "in_process": _in_process}
