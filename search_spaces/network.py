@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from search_spaces.architecture import Architecture, Stage, Stem
+from search_spaces.architecture import Architecture, Stage
 from search_spaces.blocks import make_block
 from search_spaces.operators.conv_norm import ConvNorm
 
@@ -22,16 +22,15 @@ class Network(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
+        """Images to logits."""
         logits: Tensor = self.head(self.stages(self.stem(x)))
         return logits
 
 
-def make_stem(channels: int, stem: Stem) -> nn.Sequential:
+def make_stem(channels: int, width: int, *, kernel: int, stride: int, pool: bool) -> nn.Sequential:
     """k×k convolution, batch norm, ReLU, and a 3×3/2 max pool where the stem has one."""
-    layers: list[nn.Module] = [
-        ConvNorm(channels, stem.width, stem.kernel, stride=stem.stride, activation="relu"),
-    ]
-    if stem.pool:
+    layers: list[nn.Module] = [ConvNorm(channels, width, kernel, stride=stride, activation="relu")]
+    if pool:
         layers.append(nn.MaxPool2d(3, stride=2, padding=1))
     return nn.Sequential(*layers)
 
@@ -56,7 +55,7 @@ def build(architecture: Architecture) -> Network:
             blocks.append(make_block(stage, c_in, stride=1 if i else stage.stride))
             c_in = stage.width
         stages.append(nn.Sequential(*blocks))
-    stem = make_stem(architecture.channels, architecture.stem)
+    stem = make_stem(architecture.channels, **vars(architecture.stem))
     network = Network(stem, nn.Sequential(*stages), make_head(c_in, architecture.head, architecture.classes))
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
@@ -74,7 +73,7 @@ def cost_parts(
     side, stem = architecture.resolution, architecture.stem
     yield (
         ("stem", architecture.channels, stem, side),
-        partial(make_stem, architecture.channels, stem),
+        partial(make_stem, architecture.channels, **vars(stem)),
         (1, architecture.channels, side, side),
     )
     side = -(-side // stem.stride)

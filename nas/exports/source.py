@@ -196,10 +196,7 @@ def _body(architecture: Architecture) -> str:
     stem = architecture.stem
     lines = [
         "    return Network(",
-        "        make_stem(",
-        f"            {architecture.channels},",
-        f"            Stem(width={stem.width}, kernel={stem.kernel}, stride={stem.stride}, pool={stem.pool}),",
-        "        ),",
+        f"        make_stem({architecture.channels}, {stem.width}, kernel={stem.kernel}, stride={stem.stride}, pool={stem.pool}),",
         "        nn.Sequential(",
     ]
     c_in = stem.width
