@@ -153,7 +153,15 @@ def collect(used: list[Any]) -> tuple[list[str], set[str], dict[str, set[str]]]:
 
 def imports(modules: set[str], names: Mapping[str, set[str]]) -> str:
     """Import lines in ruff's order: the standard library, then the rest."""
-    lines = sorted(modules) + [f"from {home} import {', '.join(sorted(words, key=_case))}" for home, words in names.items()]
+    words = {home: set(found) for home, found in names.items()}
+    lines = []
+    for module in sorted(modules):
+        if module.startswith("from "):
+            _, home, _, name = module.split()
+            words.setdefault(home, set()).add(name)
+        else:
+            lines.append(module)
+    lines += [f"from {home} import {', '.join(sorted(found, key=_case))}" for home, found in words.items()]
     standard = [line for line in lines if line.split()[1].split(".")[0] in sys.stdlib_module_names]
     others = [line for line in lines if line not in standard]
 
@@ -203,8 +211,10 @@ def _body(architecture: Architecture) -> str:
     for stage in architecture.stages:
         lines.append("            nn.Sequential(")
         lines.append(f"                {_call(stage, c_in, stage.stride)},")
-        if stage.depth > 1:
-            again = _call(stage, stage.width, 1)
+        again = _call(stage, stage.width, 1)
+        if stage.depth == 2:
+            lines.append(f"                {again},")
+        elif stage.depth > 2:
             lines.append(f"                *({again} for _ in range({stage.depth - 1})),")
         lines.append("            ),")
         c_in = stage.width
