@@ -15,15 +15,15 @@ def stage_choices(plan: Plan, number: int) -> tuple[Choice, ...]:
     mixer = f"{name}.mixer"
     return (
         Choice(mixer, ("pix", "conv1x1", "shuffle", "mux")),
-        Choice(f"{name}.depth", (1, 2, 3, 4)),
-        Choice(f"{name}.width", plan.widths[number - 1]),
+        Choice(f"{name}.depth", (1, 2, 3)),
+        Choice(f"{name}.width", plan.mixed_widths[number - 1]),
         Choice(f"{name}.kernel", (3, 5, 7)),
         Choice(f"{name}.zeta", (2, 4, 8), when=(mixer, ("pix", "conv1x1"))),
         Choice(f"{name}.tau", (0.5, 0.0, 1.0), when=(mixer, ("pix",))),
         Choice(f"{name}.shuffle", ("fixed", "dynamic", "static_dynamic"), when=(mixer, ("shuffle",))),
         Choice(f"{name}.groups", (2, 4, 8), when=(mixer, ("shuffle",))),
         Choice(f"{name}.scales", ("0", "-1+0", "-1+0+0+1"), when=(mixer, ("mux",))),
-        Choice(f"{name}.expansion", (2, 4, 6), when=(mixer, ("mux",))),
+        Choice(f"{name}.expansion", plan.expansions, when=(mixer, ("mux",))),
         Choice(f"{name}.squeeze", (0.0, 0.25, 0.75), when=(mixer, ("mux",))),
         Choice(f"{name}.ratio", (0.25, 0.5, 0.75), when=(mixer, ("mux",))),
     )

@@ -19,7 +19,7 @@ def stage_choices(plan: Plan, number: int) -> tuple[Choice, ...]:
         Choice(f"{name}.scales", ("0", "-1+0", "-1+0+0+1")),
         Choice(f"{name}.kernels", ("3", "5", "7", "3+5", "3+5+7"), when=(f"{name}.scales", ("0",))),
         Choice(f"{name}.kernel", (3, 5), when=(f"{name}.scales", ("-1+0", "-1+0+0+1"))),
-        Choice(f"{name}.expansion", (2, 4, 6)),
+        Choice(f"{name}.expansion", plan.expansions),
         Choice(f"{name}.squeeze", (0.0, 0.25, 0.75)),
         Choice(f"{name}.ratio", (0.25, 0.5, 0.75), when=(f"{name}.mixer", ("mux",))),
     )

@@ -8,6 +8,20 @@ from dataclasses import dataclass
 from search_spaces.architecture import Architecture, OptionValue, Stage, Stem
 from search_spaces.space import Choice, Option
 
+Widths = tuple[tuple[int, ...], ...]
+# Widths by stage: of bottlenecks and ShuffleNet units, of stages of any kind, of inverted residuals. All are multiples of 4,
+# and of 8 where units of 8 groups can be. The small ones keep one epoch of the digits within seconds on one CPU core.
+SMALL: tuple[Widths, Widths, Widths] = (
+    ((8, 16, 24, 32), (16, 32, 48, 64), (24, 48, 72, 96), (32, 64, 96, 128)),
+    ((8, 16, 24), (8, 16, 24, 40), (16, 24, 40, 64), (24, 40, 64, 96)),
+    ((8, 12, 16), (8, 16, 24), (16, 24, 32), (24, 32, 48)),
+)
+LARGE: tuple[Widths, Widths, Widths] = (
+    ((24, 48, 96, 192), (40, 80, 192, 384), (80, 160, 320, 640), (160, 320, 640, 1280)),
+    ((24, 48, 96), (40, 80, 160), (80, 160, 320), (160, 320, 640)),
+    ((16, 24, 32), (24, 40, 56), (40, 80, 112), (80, 160, 200)),
+)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -20,8 +34,10 @@ class Plan:
     pool: bool
     strides: tuple[int, ...]
     stem_widths: tuple[int, ...]
-    widths: tuple[tuple[int, ...], ...]
-    mux_widths: tuple[tuple[int, ...], ...]
+    widths: Widths
+    mixed_widths: Widths
+    mux_widths: Widths
+    expansions: tuple[int, ...]
     head_widths: tuple[int, ...]
 
 
@@ -34,38 +50,35 @@ def plan_for(*, channels: int, resolution: int, classes: int) -> Plan:
     Raises:
         ValueError: a number is out of its range.
     """
-    if not 8 <= resolution <= 1024:  # noqa: PLR2004
+    if not 8 <= resolution <= 1024:
         raise ValueError(f"resolution must be from 8 to 1024 pixels, got {resolution}")
-    if not 1 <= channels <= 64 or classes < 1:  # noqa: PLR2004
+    if not 1 <= channels <= 64 or classes < 1:
         raise ValueError(f"an input has 1 to 64 channels and 1 class or more, got {channels} and {classes}")
-    if resolution <= 27:  # noqa: PLR2004
+    if resolution <= 27:
         strides: tuple[int, ...] = (1, 2, 2)
     else:
         strides = (1, 2, 2, 2)
-    large = resolution > 64  # noqa: PLR2004
-    widths: tuple[tuple[int, ...], ...] = ((8, 16, 24, 32), (16, 32, 48, 64), (24, 48, 72, 96), (32, 64, 96, 128))
-    if large:
-        widths = ((24, 48, 96, 192), (40, 80, 192, 384), (80, 160, 320, 640), (160, 320, 640, 1280))
-    narrow: tuple[tuple[int, ...], ...] = ((8, 12, 16, 24), (12, 16, 24, 40), (16, 24, 40, 64), (24, 40, 64, 96))
-    if large:
-        narrow = ((16, 24, 32), (24, 40, 56), (40, 80, 112), (80, 160, 200))
+    large = resolution > 64
+    widths, mixed, mux = LARGE if large else SMALL
     return Plan(
         channels=channels,
         classes=classes,
         resolutions=_resolutions(resolution),
         stem_stride=2 if large else 1,
-        pool=resolution >= 128,  # noqa: PLR2004
+        pool=resolution >= 128,
         strides=strides,
         stem_widths=(16, 32, 64) if large else (8, 16, 24),
         widths=widths[: len(strides)],
-        mux_widths=narrow[: len(strides)],
+        mixed_widths=mixed[: len(strides)],
+        mux_widths=mux[: len(strides)],
+        expansions=(2, 4, 6) if large else (1, 2, 4),
         head_widths=(0, 640, 1280) if large else (0, 64, 128),
     )
 
 
 def _resolutions(full: int) -> tuple[int, ...]:
     """Half, three quarters and all of the input, the parts rounded to 4 or 8 pixels and at least 8."""
-    step = 8 if full > 64 else 4  # noqa: PLR2004
+    step = 8 if full > 64 else 4
     parts = (max(8, round(full * part / step) * step) for part in (0.5, 0.75))
     return tuple(sorted({part for part in parts if part < full} | {full}))
 

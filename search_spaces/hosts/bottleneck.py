@@ -87,6 +87,7 @@ class Bottleneck(nn.Module):
         self.shortcut = shortcut(c_in, c_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         y: Tensor = self.gate(self.expand(self.prune(self.conv(self.squeeze(x)))))
         return F.relu(y + self.shortcut(x))
 
@@ -128,5 +129,6 @@ class BasicBlock(nn.Module):
         self.shortcut = shortcut(c_in, c_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         y: Tensor = self.gate(self.second(self.downscale(self.first(x))))
         return F.relu(y + self.shortcut(x))

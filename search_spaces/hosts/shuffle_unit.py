@@ -60,7 +60,7 @@ class ShuffleUnit(nn.Module):
         if groups < 1:
             raise ValueError(f"groups must be 1 or more, got {groups}")
         mid = -(-max(1, c_out // 4) // groups) * groups
-        self.concatenates = stride == 2 and c_out > c_in  # noqa: PLR2004
+        self.concatenates = stride == 2 and c_out > c_in
         out = c_out - c_in if self.concatenates else c_out
         self.squeeze = ConvNorm(c_in, mid, groups=first_groups or groups, activation="relu")
         self.shuffle = shuffle_named(shuffle, mid, groups)
@@ -73,6 +73,7 @@ class ShuffleUnit(nn.Module):
             self.shortcut = ConvNorm(c_in, c_out, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         y: Tensor = self.expand(self.depthwise(self.shuffle(self.squeeze(x))))
         if self.concatenates:
             return F.relu(torch.cat((self.shortcut(x), y), 1))
@@ -108,6 +109,7 @@ class ShuffleUnitV2(nn.Module):
         self.shuffle = shuffle_named(shuffle, c_out, 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         left, right = x.chunk(2, 1) if self.splits else (x, x)
         y: Tensor = self.shuffle(torch.cat((self.passing(left), self.branch(right)), 1))
         return y

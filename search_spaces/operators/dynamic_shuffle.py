@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from search_spaces.operators.layout import like_layout
+
 
 def near_square(number: int) -> tuple[int, int]:
     """The factors (a, b) of a number that are closest to each other, a ≤ b."""
@@ -38,7 +40,7 @@ def gather_channels(x: Tensor, index: Tensor) -> Tensor:
     batch, channels = x.shape[:2]
     start = torch.arange(batch, device=x.device).unsqueeze(1) * channels
     rows = x.reshape(-1, x.shape[2], x.shape[3]).index_select(0, (index + start).flatten())
-    return rows.reshape(batch, -1, x.shape[2], x.shape[3])
+    return like_layout(rows.reshape(batch, -1, x.shape[2], x.shape[3]), x)
 
 
 def straight_through(soft: Tensor) -> Tensor:
@@ -78,9 +80,10 @@ class ShuffleGenerator(nn.Module):
         nn.init.zeros_(self.expand.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of both matrices."""
         logits = self.expand(F.relu(self.reduce(x.mean((2, 3)))))
-        left, right = logits.split([self.matrices * n * m for n, m in (self.left, self.right)], 1)
-        return left.unflatten(1, (self.matrices, *self.left)), right.unflatten(1, (self.matrices, *self.right))
+        left, right = torch.split(logits, [self.matrices * n * m for n, m in (self.left, self.right)], 1)
+        return left.reshape(-1, self.matrices, *self.left), right.reshape(-1, self.matrices, *self.right)
 
 
 class DynamicShuffle(nn.Module):
@@ -123,13 +126,14 @@ class DynamicShuffle(nn.Module):
         return left.softmax(-1), right.softmax(-1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         if not self.training:
             return gather_channels(x, self.order(x))
         left, right = self.matrices(x)
         self.penalty = gram_error(left).square().sum((-1, -2)).mean() + gram_error(right).square().sum((-1, -2)).mean()
         if self.binarised:
             left, right = straight_through(left), straight_through(right)
-        return kronecker_mix(x, left, right).transpose(1, 2).flatten(1, 2)
+        return like_layout(kronecker_mix(x, left, right).transpose(1, 2).flatten(1, 2), x)
 
     def order(self, x: Tensor) -> Tensor:
         """Which channel of the input each channel of the output takes: (N, C, H, W) -> (N, C)."""
@@ -162,6 +166,7 @@ class DynamicShuffle(nn.Module):
         return {**self.__dict__, "penalty": None}  # a tensor with a graph can be neither copied nor pickled
 
     def extra_repr(self) -> str:
+        """The numbers of the printed module."""
         return f"channels={self.channels}, groups={self.groups}, per_group={self.per_group}"
 
 
@@ -196,11 +201,13 @@ class StaticDynamicShuffle(nn.Module):
             nn.init.normal_(static, std=((1 - 1 / n) / n) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         left, right = self.generator(x)
         mixed = kronecker_mix(x, self.left + left.softmax(-1), self.right + right.softmax(-1))
-        return mixed.transpose(1, 2).flatten(1, 2)
+        return like_layout(mixed.transpose(1, 2).flatten(1, 2), x)
 
     def extra_repr(self) -> str:
+        """The numbers of the printed module."""
         return f"{self.c_in}, {self.c_out}, groups={self.groups}, per_group={self.per_group}"
 
 

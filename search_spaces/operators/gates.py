@@ -23,6 +23,7 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         hidden = self.reduce(x.mean((2, 3), keepdim=True))
         hidden = F.silu(hidden) if self.activation == "swish" else F.relu(hidden)
         return x * torch.sigmoid(self.expand(hidden))
@@ -43,6 +44,7 @@ class CBAM(nn.Module):
         self.spatial = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         mean, largest = x.mean((2, 3)), x.amax((2, 3))
         gate = self.expand(F.relu(self.reduce(mean))) + self.expand(F.relu(self.reduce(largest)))
         x = x * torch.sigmoid(gate)[:, :, None, None]

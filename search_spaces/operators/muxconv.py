@@ -9,20 +9,23 @@ from torch import Tensor, nn
 from search_spaces.operators.channel_shuffle import channel_shuffle
 from search_spaces.operators.conv_norm import ConvNorm, activation_named
 from search_spaces.operators.gates import SqueezeExcite
+from search_spaces.operators.layout import like_layout
 
 
 def space_to_channel(x: Tensor, factor: int = 2) -> Tensor:
     """Each pixel of a factor×factor patch becomes a block of channels: (N, C, H, W) -> (N, C·f², H/f, W/f)."""
     channels, height, width = x.shape[1:]
     patches = x.reshape(-1, channels, height // factor, factor, width // factor, factor)
-    return patches.permute(0, 3, 5, 1, 2, 4).reshape(-1, channels * factor**2, height // factor, width // factor)
+    patches = patches.permute(0, 3, 5, 1, 2, 4)
+    return like_layout(patches.reshape(-1, channels * factor**2, height // factor, width // factor), x)
 
 
 def channel_to_space(x: Tensor, factor: int = 2) -> Tensor:
     """The inverse of `space_to_channel`: (N, C, H, W) -> (N, C/f², H·f, W·f)."""
     channels, height, width = x.shape[1] // factor**2, x.shape[2], x.shape[3]
     patches = x.reshape(-1, factor, factor, channels, height, width)
-    return patches.permute(0, 3, 4, 1, 5, 2).reshape(-1, channels, height * factor, width * factor)
+    patches = patches.permute(0, 3, 4, 1, 5, 2)
+    return like_layout(patches.reshape(-1, channels, height * factor, width * factor), x)
 
 
 def near_equal_split(channels: int, parts: int) -> list[int]:
@@ -72,7 +75,8 @@ class SpatialMultiplex(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        split = x.split(self.sizes, 1)
+        """The map that the class describes."""
+        split = torch.split(x, self.sizes, 1)
         return torch.cat(
             [self._part(part, conv, scale) for part, conv, scale in zip(split, self.parts, self.scales, strict=True)], 1
         )
@@ -92,6 +96,7 @@ class SpatialMultiplex(nn.Module):
         return y[:, :, : -(-height // self.stride), : -(-width // self.stride)]
 
     def extra_repr(self) -> str:
+        """The numbers of the printed module."""
         return f"kernels={self.kernels}, scales={self.scales}, stride={self.stride}"
 
 
@@ -164,6 +169,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and c_in == c_out
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         y: Tensor = self.project(self.gate(self.depthwise(self.expand(x))))
         return x + y if self.residual else y
 
@@ -219,5 +225,6 @@ class ChannelMultiplexBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         processed, passed = x[:, : self.processed], x[:, self.processed :]
         return channel_shuffle(torch.cat((self.inner(processed), passed), 1), self.shuffle_groups)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from search_spaces.operators.layout import like_layout
+
 
 def pick_or_mix(x: Tensor, p: Tensor, *, zeta: int, tau: float = 0.5) -> Tensor:
     """Output channel k is p·max over channels kζ … kζ+ζ−1 where p < τ (pick), p·mean where p ≥ τ (mix).
@@ -18,10 +20,10 @@ def pick_or_mix(x: Tensor, p: Tensor, *, zeta: int, tau: float = 0.5) -> Tensor:
     Raises:
         ValueError: ζ is not from 1 to C, or p has not one value for every subset.
     """
-    channels = x.shape[1]
+    batch, channels, height, width = x.shape
     if not 1 <= zeta <= channels:
         raise ValueError(f"zeta must be from 1 to the number of channels, {channels}; got {zeta}")
-    if p.dim() != 2 or p.shape[1] != -(-channels // zeta):  # noqa: PLR2004
+    if p.dim() != 2 or p.shape[1] != -(-channels // zeta):
         raise ValueError(
             f"p must be (N, {-(-channels // zeta)}) for {channels} channels and zeta {zeta}; got {tuple(p.shape)}"
         )
@@ -29,13 +31,13 @@ def pick_or_mix(x: Tensor, p: Tensor, *, zeta: int, tau: float = 0.5) -> Tensor:
     if zeta == 1:
         return gate * x
     whole = channels // zeta
-    subsets = x[:, : whole * zeta].unflatten(1, (whole, zeta))
+    subsets = x[:, : whole * zeta].reshape(batch, whole, zeta, height, width)
     largest, mean = subsets.max(2).values, subsets.mean(2)
     if channels % zeta:
         rest = x[:, whole * zeta :]
         largest = torch.cat((largest, rest.max(1, keepdim=True).values), 1)
         mean = torch.cat((mean, rest.mean(1, keepdim=True)), 1)
-    return gate * torch.where((p < tau)[:, :, None, None], largest, mean)
+    return like_layout(gate * torch.where((p < tau)[:, :, None, None], largest, mean), x)
 
 
 class PiX(nn.Module):
@@ -63,8 +65,10 @@ class PiX(nn.Module):
         return self.context.out_features
 
     def forward(self, x: Tensor) -> Tensor:
+        """The map that the class describes."""
         p = torch.sigmoid(self.context(x.mean((2, 3))))
         return pick_or_mix(x, p, zeta=self.zeta, tau=self.tau)
 
     def extra_repr(self) -> str:
+        """The numbers of the printed module."""
         return f"channels={self.channels}, zeta={self.zeta}, tau={self.tau}"
