@@ -157,8 +157,8 @@ class DynamicShuffle(nn.Module):
         if self.training and not self.binarised:
             pair = self.matrices(x)
         else:
-            picks = self._picks(x)
-            pair = (F.one_hot(picks[0]).to(x.dtype), F.one_hot(picks[1]).to(x.dtype))
+            left, right = self._picks(x)
+            pair = F.one_hot(left, left.shape[-1]).to(x.dtype), F.one_hot(right, right.shape[-1]).to(x.dtype)
         norms = [gram_error(matrix).square().sum((-1, -2)).sqrt().mean() for matrix in pair]
         return (norms[0] + norms[1]) / 2
 
