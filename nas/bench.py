@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nas.benchmarks.summary import Summary
+    from nas.benchmarks.tabular import Benchmark
 
 DEFAULT = "surrogate,nsga2,random,pymoo-nsga2-20,pymoo-nsga2-50,optuna-nsga2,optuna-tpe"
 EXAMPLES = """examples:
@@ -25,19 +26,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        _bench(options)
+        benchmark, names = _checked(options)
     except ValueError as error:
         print(f"nas.bench: {error}", file=sys.stderr)
         return 2
+    try:
+        _bench(benchmark, names, options)
     except KeyboardInterrupt:
         print("nas.bench: interrupted; nothing was written", file=sys.stderr)
         return 130
     return 0
 
 
-def _bench(options: argparse.Namespace) -> None:
-    from nas.benchmarks.picture import draw
-    from nas.benchmarks.summary import rows_of, text_table
+def _checked(options: argparse.Namespace) -> tuple[Benchmark, list[str]]:
     from nas.benchmarks.tabular import Benchmark, objectives_of
     from search_spaces.table import read_table
 
@@ -47,9 +48,15 @@ def _bench(options: argparse.Namespace) -> None:
             raise ValueError(f"the folder of an output file must exist, got {str(path)!r}: make it first")
     table = read_table(options.table)
     objectives = objectives_of(options.objectives, table=table, trained=options.trained, timed=options.timed)
-    benchmark = Benchmark(table, objectives, scale=options.scale)
+    return Benchmark(table, objectives, scale=options.scale), names
+
+
+def _bench(benchmark: Benchmark, names: Sequence[str], options: argparse.Namespace) -> None:
+    from nas.benchmarks.picture import draw
+    from nas.benchmarks.summary import rows_of, text_table
+
     summaries = [_run(benchmark, name, options) for name in names]
-    asked = f"{table.name}: {options.objectives}, {options.seeds} seeds, {len(benchmark)} architectures"
+    asked = f"{benchmark.table.name}: {options.objectives}, {options.seeds} seeds, {len(benchmark)} architectures"
     print(f"{asked}\n{text_table(summaries, evaluations=options.evaluations)}")
     if options.json is not None:
         options.json.write_text(json.dumps(rows_of(summaries), indent=2) + "\n", encoding="utf-8")
@@ -57,12 +64,10 @@ def _bench(options: argparse.Namespace) -> None:
         draw(summaries, options.png, title=asked)
 
 
-def _run(benchmark: object, name: str, options: argparse.Namespace) -> Summary:
+def _run(benchmark: Benchmark, name: str, options: argparse.Namespace) -> Summary:
     from nas.benchmarks.replay import replay
     from nas.benchmarks.summary import summarise
-    from nas.benchmarks.tabular import Benchmark
 
-    assert isinstance(benchmark, Benchmark)
     replays = []
     for seed in range(options.seeds):
         _progress(f"{name}: seed {seed + 1} of {options.seeds}")

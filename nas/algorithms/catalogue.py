@@ -22,7 +22,14 @@ def _nsga2(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algori
     return nsga2(problem, seed=seed, warm=warm)
 
 
+def _surrogate(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
+    from nas.algorithms.surrogate import Surrogate
+
+    return Surrogate(problem, seed=seed, warm=warm)
+
+
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
     "random": _random,
     "nsga2": _nsga2,
+    "surrogate": _surrogate,
 }

@@ -41,6 +41,7 @@ class Features:
             if often >= SHARED and len(options) > 1
         ]
         self.genes = len(space.choices)
+        self.varying = sum(len(choice.options) > 1 for choice in space.choices)
         shares = sum(self._onehot[members[0]][1].shape[1] for members in self._shared)
         groups.extend([self.genes] * shares)
         groups.extend(self.genes + 1 + k for k in range(counted.shape[1]))

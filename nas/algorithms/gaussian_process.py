@@ -35,7 +35,9 @@ class Kernel:
         counts = self.groups >= self.exact
         scale = np.where(counts, exact, linear)
         weights = np.exp(self.log[FIRST_WEIGHT:])[self.groups]
-        return (left * scale) @ right.T + product * np.exp(-0.5 * _squares(left * np.sqrt(weights), right * np.sqrt(weights)))
+        return (left * scale) @ right.T + product * np.exp(
+            -0.5 * _squares(left * np.sqrt(weights), right * np.sqrt(weights))
+        )
 
     def variance(self, rows: Array) -> Array:
         """The diagonal of the covariance: (n, columns) -> (n,)."""
@@ -55,11 +57,15 @@ def prior(groups: NDArray[np.int64], *, exact: int, varying: int) -> Kernel:
     return Kernel(log, groups, exact)
 
 
-def fit(rows: Array, targets: Array, weights: Array, *, start: Kernel, rounds: int = 40) -> Kernel:
+def fit(
+    rows: Array, targets: Array, weights: Array, *, start: Kernel, linear_only: bool = False, rounds: int = 40
+) -> Kernel:
     """The kernel of the highest posterior for standardised targets (n,), each the mean of `weights` (n,) evaluations."""
     from scipy.optimize import minimize
 
-    distances = [_squares(rows[:, start.groups == g], rows[:, start.groups == g]) for g in range(len(start.log) - FIRST_WEIGHT)]
+    distances = [
+        _squares(rows[:, start.groups == g], rows[:, start.groups == g]) for g in range(len(start.log) - FIRST_WEIGHT)
+    ]
     stack = np.array(distances).reshape(len(distances), len(rows), len(rows))
     counts = start.groups >= start.exact
     linear, exact = rows[:, ~counts] @ rows[:, ~counts].T, rows[:, counts] @ rows[:, counts].T
@@ -87,7 +93,9 @@ def fit(rows: Array, targets: Array, weights: Array, *, start: Kernel, rounds: i
         gradient[FIRST_WEIGHT:] = -0.5 * np.exp(log[FIRST_WEIGHT:]) * np.tensordot(stack, product, 2)
         return float(value), gradient + distance / spread
 
-    bounds = [(centre - 4 * width, centre + 4 * width) for centre, width in zip(start.log, spread, strict=True)]
+    free = np.array([not linear_only or i in (LINEAR, EXACT, NOISE) for i in range(len(spread))])
+    reach = np.where(free, 4 * spread, 0.0)
+    bounds = list(zip(start.log - reach, start.log + reach, strict=True))
     best = minimize(loss, start.log, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": rounds})
     return Kernel(np.asarray(best.x, dtype=np.float64), start.groups, start.exact)
 
@@ -98,11 +106,21 @@ class Posterior:
     def __init__(self, kernel: Kernel, rows: Array, targets: Array, weights: Array) -> None:
         from scipy.linalg import cholesky, solve_triangular
 
-        self._kernel, self._rows = kernel, rows
+        self._kernel, self._rows, self._targets, self._weights = kernel, rows, targets, weights
         covariance = kernel.covariance(rows, rows)
         covariance[np.diag_indices_from(covariance)] += kernel.noise / weights + 1e-8 * covariance.diagonal()
         self._factor = cholesky(covariance, lower=True, check_finite=False)
         self._whitened = solve_triangular(self._factor, targets, lower=True, check_finite=False)
+
+    def believe(self, rows: Array) -> Posterior:
+        """The process as if one evaluation of each row had given its mean (Ginsbourger et al. 2010, kriging believer)."""
+        believed = self.predict(rows)[0]
+        return Posterior(
+            self._kernel,
+            np.concatenate([self._rows, rows]),
+            np.concatenate([self._targets, believed]),
+            np.concatenate([self._weights, np.ones(len(rows))]),
+        )
 
     def predict(self, rows: Array) -> tuple[Array, Array]:
         """Mean and variance without noise: (m, columns) -> (m,), (m,)."""

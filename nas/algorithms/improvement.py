@@ -59,9 +59,11 @@ def quadrature(modelled: int) -> tuple[Array, Array]:
     return np.asarray(norm.ppf(uniform)), np.full(len(uniform), 1 / len(uniform))
 
 
-def expected(sample: Callable[[Array], Array], *, front: Array, reference: Array, modelled: int) -> Array:
-    """Mean improvement over the quadrature; `sample` maps a node (modelled,) to points (n, m)."""
-    nodes, weights = quadrature(modelled)
-    clouds = np.stack([sample(node) for node in nodes])
+def expected(
+    sample: Callable[[Array], Array], *, front: Array, reference: Array, modelled: int, node: Array | None = None
+) -> Array:
+    """Mean improvement over the quadrature; `sample` maps a node (modelled,) to points (n, m). With `node`, only there."""
+    nodes, weights = quadrature(modelled) if node is None else (node[None], np.ones(1))
+    clouds = np.stack([sample(at) for at in nodes])
     gains = improvement(clouds.reshape(-1, clouds.shape[2]), front, reference).reshape(clouds.shape[:2])
     return np.asarray(weights @ gains)

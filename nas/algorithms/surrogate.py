@@ -1,0 +1,138 @@
+"""The default: models of what is trained or timed, exact counts for the rest, expected hypervolume improvement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.algorithms.acquisition import Acquisition, Modelled, references_of
+from nas.algorithms.design import Design, size_of_design
+from nas.algorithms.genes import Genes, as_tuples
+from nas.algorithms.history import History, Snapshot
+from nas.algorithms.models import Choice, Data, choose, milestone
+from nas.algorithms.novel import Novelty
+from nas.algorithms.pool import Pool
+from nas.algorithms.warp import WARPS
+from nas.pareto import non_dominated
+from nas.problem import Archive, Problem, Proposal, Trial
+from search_spaces.space import Genotype
+
+Array = NDArray[np.float64]
+
+FEWEST = 4
+MOST_TRAINED = 800
+
+
+class Surrogate:
+    """A designed start, then candidates of the greatest expected improvement, each as if those before had come true."""
+
+    def __init__(self, problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> None:
+        self._problem = problem
+        self._seed = seed
+        self._history = History(problem, warm=warm)
+        self._novelty = Novelty(problem)
+        self._pool = Pool(self._novelty)
+        self._design: Design | None = None
+        self._designed: dict[int, list[Genotype]] = {}
+        self._choices: dict[tuple[int, bytes], Choice] = {}
+
+    def ask(self, archive: Archive, n: int) -> list[Proposal]:
+        """Up to n new proposals; fewer when the space is used up."""
+        past = self._history.read(archive.trials)
+        generator = np.random.default_rng([self._seed, past.asked])
+        if self._design is None:
+            self._design = Design(self._novelty, seed=self._seed)
+        start = size_of_design(len(self._problem.space.choices))
+        found: list[Genotype] = []
+        if len(past.points) < FEWEST or len(past.known) < start:
+            room = n if len(past.points) < FEWEST else min(n, start - len(past.known))
+            found = self._first(past, room, start)
+        if len(found) < n and len(past.points) >= FEWEST and len(self._design.uniform):
+            found.extend(self._best(past, found, n - len(found), generator))
+        if len(found) < n:
+            found.extend(self._novelty.find(n - len(found), known=past.known | set(found), generator=generator))
+        return [Proposal(genotype) for genotype in found]
+
+    def _first(self, past: Snapshot, n: int, start: int) -> list[Genotype]:
+        """What the design holds that is not known yet; it doubles when many ask before anything has finished."""
+        assert self._design is not None
+        size = start
+        while size < len(past.known) + n:
+            size *= 2
+        if size not in self._designed:
+            self._designed[size] = self._design.genotypes(size)
+        return [genotype for genotype in self._designed[size] if genotype not in past.known][:n]
+
+    def _best(self, past: Snapshot, taken: list[Genotype], n: int, generator: np.random.Generator) -> list[Genotype]:
+        assert self._design is not None
+        counts, features = self._design.counts, self._design.features
+        acquisition, parents = self._acquisition(past, taken)
+
+        def described(genes: Genes) -> tuple[Array, Array]:
+            counted = counts.all(genes)
+            return features(genes, counted), counts.objectives(counted)
+
+        known = past.known | set(taken)
+        genes, worth = self._pool.search(
+            parents, lambda some: acquisition(*described(some)), known=known, generator=generator
+        )
+        rows, exact = described(genes)
+        chosen: list[int] = []
+        while len(chosen) < min(n, len(genes)):
+            if chosen:
+                last = slice(chosen[-1], chosen[-1] + 1)
+                acquisition = acquisition.believe(rows[last], exact[last])
+                worth = acquisition(rows, exact)
+                worth[chosen] = -np.inf
+            chosen.append(int(np.argmax(worth)))
+        return as_tuples(genes[chosen])
+
+    def _acquisition(self, past: Snapshot, taken: list[Genotype]) -> tuple[Acquisition, Genes]:
+        """Models trained on all that finished, with what is under way believed, and the front's genes as parents."""
+        assert self._design is not None
+        counts, features = self._design.counts, self._design.features
+        counted = counts.all(past.genes)
+        rows, exact = features(past.genes, counted), counts.objectives(counted)
+        modelled = tuple(self._modelled(past, rows, column) for column in counts.modelled)
+        front = np.zeros((0, past.points.shape[1]))
+        acquisition = Acquisition(counts.exact, modelled, front, ())
+        settled = acquisition.points(rows, exact)
+        kept = past.violation == 0
+        best = np.flatnonzero(kept)[non_dominated(settled[kept])]
+        acquisition = Acquisition(counts.exact, modelled, settled[best], references_of(past.points, settled[best]))
+        waiting = np.concatenate(
+            [past.pending, np.array(taken, dtype=np.int64).reshape(len(taken), past.genes.shape[1])]
+        )
+        if len(waiting):
+            counted = counts.all(waiting)
+            acquisition = acquisition.believe(features(waiting, counted), counts.objectives(counted))
+        return acquisition, past.genes[best]
+
+    def _modelled(self, past: Snapshot, rows: Array, column: int) -> Modelled:
+        objective = self._problem.objectives[column]
+        sign = 1.0 if objective.goal == "min" else -1.0
+        data = Data(rows, past.points[:, column], past.replicates.astype(np.float64))
+        early = data[: milestone(len(rows))]
+        key = (column, early.rows.tobytes() + early.values.tobytes())
+        if key not in self._choices:
+            self._choices = {old: choice for old, choice in self._choices.items() if old[0] != column}
+            assert self._design is not None
+            self._choices[key] = choose(early, self._design.features, seed=self._seed)
+        choice = self._choices[key]
+        warp = WARPS[choice.warp](data.values)
+        some = _most_useful(data.values)
+        model = choice.train(rows[some], warp.forward(data.values)[some], data.weights[some])
+        limits = tuple(limit for limit in self._problem.limits if limit.name == objective.name)
+        return Modelled(column, sign, warp, model, limits)
+
+
+def _most_useful(values: Array) -> NDArray[np.int64]:
+    """At most 800 rows: the better half of them the best, the others evenly over the rest."""
+    order = np.argsort(values, kind="stable")
+    if len(order) <= MOST_TRAINED:
+        return np.arange(len(order))
+    half = MOST_TRAINED // 2
+    rest = np.linspace(half, len(order) - 1, MOST_TRAINED - half).astype(np.int64)
+    return np.sort(order[np.concatenate([np.arange(half), rest])])
