@@ -23,13 +23,24 @@ def count(architecture: Architecture) -> dict[str, float]:
     Raises:
         ValueError: the architecture cannot be built.
     """
-    params = macs = 0
+    parts = _parts(architecture)
+    return {"params": float(sum(params for params, _ in parts)), "macs": float(sum(macs for _, macs in parts))}
+
+
+def macs_by_stage(architecture: Architecture) -> list[int]:
+    """MACs of the stem, of each stage and of the head, in order of execution."""
+    macs = [macs for _, macs in _parts(architecture)]
+    blocks = iter(macs[1:-1])
+    return [macs[0], *(sum(next(blocks) for _ in range(stage.depth)) for stage in architecture.stages), macs[-1]]
+
+
+def _parts(architecture: Architecture) -> list[tuple[int, int]]:
+    parts = []
     for key, build, shape in cost_parts(architecture):
         if key not in _known:
             _known[key] = measure(build, shape)
-        params += _known[key][0]
-        macs += _known[key][1]
-    return {"params": float(params), "macs": float(macs)}
+        parts.append(_known[key])
+    return parts
 
 
 def measure(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[int, int]:

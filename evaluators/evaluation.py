@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import socket
 import time
 import traceback
 from collections.abc import Mapping
@@ -133,6 +134,7 @@ class TrainingEvaluator:
         import torch
         from safetensors.torch import save
 
+        from evaluators.counts import macs_by_stage
         from evaluators.training.recipe import Recipe
         from evaluators.training.train import train
 
@@ -163,6 +165,8 @@ class TrainingEvaluator:
                     "total": round(time.monotonic() - start, 3),
                 },
                 "loss": trained.loss,
+                "macs_by_stage": macs_by_stage(architecture),
+                "worker": f"{socket.gethostname()}:{os.getpid()}",
                 "epochs": trained.epochs,
                 "peak_memory_mb": round(self._peak_memory_mb(), 1),
             },

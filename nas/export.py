@@ -47,6 +47,8 @@ def _command(arguments: list[str]) -> int:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"--to makes a folder, and {str(target)!r} exists: choose another")
     archive = Archive.open(options.run)
+    if archive.recipe["name"] == "table":
+        raise UserError(f"the run {options.run!r} looked its scores up in a table: it has no networks to export")
     chosen = pick(options.pick, archive.front(), members(archive.trials), archive.objectives)
     print(f"{chosen.member.trial.key}: {chosen.reason}")
     card = export(folder, archive, chosen.member, target, pick=options.pick)

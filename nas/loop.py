@@ -82,6 +82,7 @@ class Loop:
 
     def _start(self) -> None:
         """Gives every free worker something to do, as far as timing and the budget allow."""
+        self._draining = self._draining and bool(self._ready)
         if self._timing is None and not self._draining:
             while free := self._free():
                 trials = self._next(free)
@@ -89,9 +90,8 @@ class Loop:
                     self._advance(trial)
                 if not trials:
                     break
-        self._draining = bool(self._ready) and (
-            self._draining or not self._training or len(self._ready) >= 2 * self.workers.capacity
-        )
+        if self._ready and (not self._training or len(self._ready) >= 2 * self.workers.capacity):
+            self._draining = True
         if self._draining and self._timing is None and not self._training:
             self._timing = self._ready.popleft()
             self.workers.submit(self._evaluation(self._timing, "time"))

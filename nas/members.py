@@ -98,4 +98,4 @@ def frame_of(problem: Problem, *, chance: float) -> dict[str, tuple[float, float
 def _scale(values: Sequence[float], objective: Objective) -> NDArray[np.float64]:
     """Costs by their logarithm, since they span decades; fractions as they are."""
     array = np.asarray(values, dtype=np.float64)
-    return array if objective.unit == "fraction" else np.log10(np.maximum(array, 1e-9))
+    return array if objective.unit in {"fraction", "%"} else np.log10(np.maximum(array, 1e-9))

@@ -18,7 +18,7 @@ class Recipe:
     """
 
     name: str = "proxy"
-    epochs: int = 4
+    epochs: int = 3
     batch_size: int = 32
     learning_rate: float = 0.1
     momentum: float = 0.9

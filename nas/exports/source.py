@@ -20,6 +20,7 @@ from search_spaces.blocks import BLOCKS
 from search_spaces.network import Network, make_head, make_stem
 
 OURS = ("search_spaces.",)
+WIDTH = 120
 
 HEADER = '''"""{title}
 
@@ -210,12 +211,12 @@ def _body(architecture: Architecture) -> str:
     c_in = stem.width
     for stage in architecture.stages:
         lines.append("            nn.Sequential(")
-        lines.append(f"                {_call(stage, c_in, stage.stride)},")
+        lines += _fitted(_call(stage, c_in, stage.stride), indent=16)
         again = _call(stage, stage.width, 1)
         if stage.depth == 2:
-            lines.append(f"                {again},")
+            lines += _fitted(again, indent=16)
         elif stage.depth > 2:
-            lines.append(f"                *({again} for _ in range({stage.depth - 1})),")
+            lines += _repeated(again, stage.depth - 1)
         lines.append("            ),")
         c_in = stage.width
     lines += ["        ),", f"        make_head({c_in}, {architecture.head}, {architecture.classes}),", "    )"]
@@ -228,6 +229,40 @@ def _call(stage: Stage, c_in: int, stride: int) -> str:
         f", {name}={_quoted(value) if isinstance(value, str) else repr(value)}" for name, value in stage.options
     )
     return f"{function.__name__}({c_in}, {stage.width}, stride={stride}{options})"
+
+
+def _fitted(call: str, *, indent: int, end: str = ",") -> list[str]:
+    """A call as the formatter would break it: on one line, else its arguments on the next, else one a line."""
+    space = " " * indent
+    if len(f"{space}{call}{end}") <= WIDTH:
+        return [f"{space}{call}{end}"]
+    function, _, rest = call.partition("(")
+    arguments = rest.removesuffix(")")
+    if len(space) + 4 + len(arguments) <= WIDTH:
+        inner = [f"{space}    {arguments}"]
+    else:
+        inner = [f"{space}    {argument}," for argument in _split(arguments)]
+    return [f"{space}{function}(", *inner, f"{space}){end}"]
+
+
+def _repeated(call: str, times: int) -> list[str]:
+    line = f"                *({call} for _ in range({times})),"
+    if len(line) <= WIDTH:
+        return [line]
+    inner = _fitted(call, indent=20, end="")
+    return ["                *(", *inner, f"                    for _ in range({times})", "                ),"]
+
+
+def _split(arguments: str) -> list[str]:
+    """Arguments one by one; commas inside of brackets do not part them."""
+    parts, depth = [""], 0
+    for character in arguments:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
 
 
 def _quoted(text: str) -> str:

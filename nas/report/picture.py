@@ -33,11 +33,11 @@ def picture(archive: Archive, front: Sequence[Member]) -> bytes:
         *_columns([knee], horizontal, vertical), "D", color="#d9480f", markersize=8, label="knee"
     )
     for axis, objective in ((axes.xaxis, horizontal), (axes.yaxis, vertical)):
-        if objective.unit != "fraction":
+        if objective.unit not in {"fraction", "%"}:
             (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
         axis.set_major_formatter(FuncFormatter(lambda value, _, unit=objective.unit: number(value, unit)))
         axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
-    if vertical.unit == "fraction":
+    if vertical.unit in {"fraction", "%"}:
         axes.yaxis.set_major_locator(MaxNLocator(8))
     axes.set_xlabel(f"{horizontal.name} ({'less' if horizontal.goal == 'min' else 'more'} is better)")
     axes.set_ylabel(f"{vertical.name} ({'less' if vertical.goal == 'min' else 'more'} is better)")

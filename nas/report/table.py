@@ -22,13 +22,13 @@ def number(value: float, unit: str) -> str:
             if abs(value) >= size:
                 return f"{value / size:.3g} {suffix}"
         return f"{value:.0f}"
-    return f"{value:.3g} {unit}".strip()
+    return f"{value:.4g} {unit}".strip()
 
 
 def describe(architecture: Mapping[str, Any]) -> str:
     """An architecture in one line; a row of a table space by its genes."""
     if "stages" not in architecture:
-        return json.dumps(architecture)
+        return "-".join(str(gene) for gene in architecture["genes"].values())
     from search_spaces.architecture import Architecture
 
     return str(Architecture.from_json(architecture))
