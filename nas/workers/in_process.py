@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
-from evaluators.evaluation import Evaluation, EvaluatorSpec, Outcome, failed
+from evaluators.evaluation import Evaluation, Evaluator, EvaluatorSpec, Outcome, failed
 
 
 class InProcess:
@@ -24,22 +25,22 @@ class InProcess:
         """Runs the oldest evaluation to its end."""
         if not self._queue:
             return []
-        evaluation = self._queue.popleft()
-        try:
-            return [checked(evaluation, self._evaluator.run(evaluation))]
-        except Exception as error:
-            return [failed(evaluation, error)]
+        return [run_safely(self._evaluator, self._queue.popleft())]
 
     def close(self) -> None:
         """Drops what has not begun."""
         self._queue.clear()
 
 
-def checked(evaluation: Evaluation, outcome: object) -> Outcome:
-    """The outcome, or a failure where an evaluator returned something else or scores that are no numbers."""
-    if not isinstance(outcome, Outcome):
-        return failed(evaluation, TypeError(f"the evaluator returned {type(outcome).__name__} in place of an outcome"))
-    for name, score in outcome.scores.items():
-        if isinstance(score, bool) or not isinstance(score, int | float) or score != score or abs(score) == float("inf"):
-            return failed(evaluation, ValueError(f"the evaluator returned {name} = {score!r}, which is no finite number"))
-    return outcome
+def run_safely(evaluator: Evaluator, evaluation: Evaluation) -> Outcome:
+    """The evaluator's outcome; a failure where it raised, returned something else, or gave scores that are no numbers."""
+    try:
+        outcome: object = evaluator.run(evaluation)
+        if not isinstance(outcome, Outcome):
+            raise TypeError(f"the evaluator returned {type(outcome).__name__} in place of an outcome")
+        for name, score in outcome.scores.items():
+            if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+                raise ValueError(f"the evaluator returned {name} = {score!r}, which is no finite number")
+        return outcome
+    except Exception as error:
+        return failed(evaluation, error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.evaluation import Evaluation, EvaluatorSpec, Outcome
-from nas.workers.in_process import checked
+from nas.workers.in_process import run_safely
 
 GRACE_SECONDS = 10.0
 
@@ -76,7 +76,7 @@ class OnRay:
     def _collect(self, reference: Any) -> Outcome:
         evaluation, actor, _ = self._running.pop(reference)
         try:
-            outcome = checked(evaluation, self._ray.get(reference))
+            outcome: Outcome = self._ray.get(reference)
         except self._ray.exceptions.RayActorError as error:
             self._idle.append(self._actor())
             return _lost(evaluation, error)
@@ -114,4 +114,4 @@ class _Worker:
         self._evaluator = spec.make()
 
     def run(self, evaluation: Evaluation) -> Outcome:
-        return self._evaluator.run(evaluation)
+        return run_safely(self._evaluator, evaluation)

@@ -58,7 +58,7 @@ function format(value, unit) {
 }
 
 const digits = (value) => String(Number(value.toPrecision(3)));
-const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+const plural = (n, word, many = `${word}s`) => `${n} ${n === 1 ? word : many}`;
 
 // Axes and members
 
@@ -115,7 +115,7 @@ function partsOf(architecture) {
     size = Math.ceil(size / stage.stride);
     parts.push({ kind: "stage", name: `stage ${i + 1}`, operator: operatorOf(stage), depth: stage.depth, width: stage.width, size, options: optionsOf(stage) });
   });
-  parts.push({ kind: "head", name: "head", operator: head ? "1×1 and linear" : "linear", depth: 1, width: head || stages.at(-1).width, size: 1, options: plural(architecture.classes, "class").replace("classs", "classes") });
+  parts.push({ kind: "head", name: "head", operator: head ? "1×1 and linear" : "linear", depth: 1, width: head || stages.at(-1).width, size: 1, options: plural(architecture.classes, "class", "classes") });
   return parts;
 }
 

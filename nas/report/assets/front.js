@@ -55,7 +55,7 @@ function drawFront() {
     node.addEventListener("blur", hideTip);
   }
   node.setAttribute("aria-label", `${title(y)} against ${title(x)}: ${plural(members().length, "architecture")}, ` +
-    `${plural(shown.walk.length, "of them").replace("of thems", "of them")} on the front.`);
+    `${shown.walk.length} of them on the front.`);
   drawLegend(colours);
 }
 
