@@ -27,7 +27,7 @@ class Described(Protocol):
         ...
 
 
-A = TypeVar("A", bound=Described, covariant=True)
+A_co = TypeVar("A_co", bound=Described, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Space(Generic[A]):
+class Space(Generic[A_co]):
     """An immutable tuple of choices and a decoder from their active values to an architecture.
 
     The decoder must be injective on active values, so that the canonical genotype (inactive genes are 0) and the
@@ -56,7 +56,7 @@ class Space(Generic[A]):
 
     name: str
     choices: tuple[Choice, ...]
-    decoder: Callable[[Mapping[str, Option]], A]
+    decoder: Callable[[Mapping[str, Option]], A_co]
 
     def __post_init__(self) -> None:
         seen: dict[str, Choice] = {}
@@ -128,7 +128,7 @@ class Space(Generic[A]):
             raise ValueError(f"space {self.name!r} needs a value for {sorted(missing)[0]!r}")
         return genotype
 
-    def decode(self, genotype: Genotype) -> A:
+    def decode(self, genotype: Genotype) -> A_co:
         """The architecture of a genotype; total over every tuple of valid option indices."""
         return self.decoder(self.values(genotype))
 

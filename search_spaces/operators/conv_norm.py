@@ -6,18 +6,20 @@ from torch import nn
 
 
 def activation_named(name: str) -> nn.Module:
-    """The activation `relu`, `swish` or `none` as a module.
+    """The activation `relu`, `relu6`, `swish` or `none` as a module.
 
     Raises:
         ValueError: another name.
     """
     if name == "relu":
         return nn.ReLU(inplace=True)
+    if name == "relu6":
+        return nn.ReLU6(inplace=True)
     if name == "swish":
         return nn.SiLU()
     if name == "none":
         return nn.Identity()
-    raise ValueError(f"activation must be relu, swish or none, got {name!r}")
+    raise ValueError(f"activation must be relu, relu6, swish or none, got {name!r}")
 
 
 class ConvNorm(nn.Sequential):

@@ -165,7 +165,7 @@ class InvertedResidual(nn.Module):
         self.gate: nn.Module = nn.Identity()
         if squeeze:
             self.gate = SqueezeExcite(hidden, max(1, int(squeeze * c_in)), activation=activation)
-        self.project = ConvNorm(hidden, c_out)
+        self.project: nn.Module = ConvNorm(hidden, c_out)
         self.residual = stride == 1 and c_in == c_out
 
     def forward(self, x: Tensor) -> Tensor:

@@ -84,7 +84,10 @@ def test_squeeze_excite_and_cbam_gate():
         (lambda: ChannelMultiplexBlock(9, shuffle_groups=2), "shuffle groups must divide"),
         (lambda: InvertedResidual(8, 8, kernels=(3, 5), group_width=2), "group_width must divide the 48 hidden"),
         (lambda: InvertedResidual(8, 8, expansion=0), "expansion must leave a hidden channel"),
-        (lambda: InvertedResidual(8, 8, activation="gelu"), "activation must be relu, swish or none, got 'gelu'"),
+        (
+            lambda: InvertedResidual(8, 8, activation="gelu"),
+            "activation must be relu, relu6, swish or none, got 'gelu'",
+        ),
         (lambda: SqueezeExcite(8, 0), "one hidden unit or more, got 0"),
         (lambda: Pointwise(8, 9, groups=2), "got 2 groups of 8 -> 9"),
     ],

@@ -1,0 +1,1 @@
+"""The published networks by family, layers registered in order of execution."""
