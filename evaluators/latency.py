@@ -29,7 +29,7 @@ def measure_latency(
     Warms up until the time of a pass no longer falls (two halves of a window within 5 %, at most half of `seconds`), then repeats
     for `seconds`, at least `least` times. Give the device to this call alone: beside other work the figures mean nothing.
     """
-    network = network.eval().to(device=device, memory_format=torch.channels_last)
+    network = network.eval().to(device).to(memory_format=torch.channels_last)
     x = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
     window: list[float] = []
     stop = time.perf_counter() + seconds / 2

@@ -22,7 +22,8 @@ class TableEvaluator:
         try:
             genes = evaluation.architecture["genes"]
             genotype = tuple(
-                options.index(genes[name]) for name, options in zip(self._table.columns, self._table.options, strict=True)
+                options.index(genes[name])
+                for name, options in zip(self._table.columns, self._table.options, strict=True)
             )
             row = self._table.row(genotype)
             scores = {}

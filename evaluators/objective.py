@@ -38,4 +38,5 @@ def to_points(scores: Sequence[Mapping[str, float]], objectives: Sequence[Object
     """Scores as an array (trials, objectives) in which smaller is better."""
     signs = np.array([1.0 if objective.goal == "min" else -1.0 for objective in objectives])
     rows = [[row[objective.name] for objective in objectives] for row in scores]
-    return np.asarray(rows, dtype=np.float64).reshape(len(rows), len(objectives)) * signs
+    points: NDArray[np.float64] = np.asarray(rows, dtype=np.float64).reshape(len(rows), len(objectives)) * signs
+    return points

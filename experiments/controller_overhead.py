@@ -1,6 +1,6 @@
 """What the controller itself costs a trial: everything but training and timing, in process, with instant evaluations.
 
-    python -m experiments.controller_overhead [--trials 1000] [--algorithm nsga2] [--space pix]
+python -m experiments.controller_overhead [--trials 1000] [--algorithm nsga2] [--space pix]
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class Instant:
     def run(self, evaluation: Evaluation) -> Outcome:
         """A score without training."""
         draw = int.from_bytes(hashlib.sha256(str(evaluation.seed).encode()).digest()[:4], "big") / 2**32
-        return Outcome(evaluation.number, evaluation.phase, scores={"accuracy": draw}, details={"seconds": {"total": 0.0}})
+        return Outcome(
+            evaluation.number, evaluation.phase, scores={"accuracy": draw}, details={"seconds": {"total": 0.0}}
+        )
 
 
 def main() -> None:
@@ -54,7 +56,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as path:
         folder = RunFolder(Path(path))
         frame = frame_of(problem, chance=0.1)
-        archive = Archive.create(folder, space=space, objectives=objectives, limits=(), recipe={"name": "stub"}, frame=frame)
+        archive = Archive.create(
+            folder, space=space, objectives=objectives, limits=(), recipe={"name": "stub"}, frame=frame
+        )
         loop = Loop(
             problem=problem,
             algorithm=ALGORITHMS[options.algorithm](problem, seed=0),
@@ -71,7 +75,9 @@ def main() -> None:
     took = [1e3 * (b - a) for a, b in zip([start, *ends], ends, strict=False)]
     fifth = max(1, len(took) // 5)
     parts = "  ".join(f"{statistics.fmean(took[i : i + fifth]):.1f}" for i in range(0, len(took), fifth))
-    print(f"{options.algorithm} on {options.space}, {len(took)} trials: {statistics.fmean(took):.1f} ms a trial (median {statistics.median(took):.1f})")
+    print(
+        f"{options.algorithm} on {options.space}, {len(took)} trials: {statistics.fmean(took):.1f} ms a trial (median {statistics.median(took):.1f})"
+    )
     print(f"mean of each fifth in ms: {parts}")
 
 

@@ -102,8 +102,11 @@ class Archive:
     ) -> Archive:
         """A new study in the run's folder."""
         import optuna
+        from optuna.study import StudyDirection
 
-        directions = ["minimize" if objective.goal == "min" else "maximize" for objective in objectives]
+        directions = [
+            StudyDirection.MINIMIZE if objective.goal == "min" else StudyDirection.MAXIMIZE for objective in objectives
+        ]
         study = optuna.create_study(study_name=STUDY, storage=_storage(folder), directions=directions)
         with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
             study.set_metric_names([objective.name for objective in objectives])
@@ -124,7 +127,9 @@ class Archive:
         try:
             return cls(study, space=space)
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"the study of {str(run)!r} was not made by nas.search, or is damaged ({error}): give another run") from error
+            raise UserError(
+                f"the study of {str(run)!r} was not made by nas.search, or is damaged ({error}): give another run"
+            ) from error
 
     @property
     def trials(self) -> Sequence[Trial]:
@@ -225,7 +230,13 @@ def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(frozen: optuna.trial.FrozenTrial, space: Space[Any] | None) -> Trial:
-    states: dict[str, State] = {"RUNNING": "running", "WAITING": "running", "COMPLETE": "finished", "FAIL": "failed", "PRUNED": "failed"}
+    states: dict[str, State] = {
+        "RUNNING": "running",
+        "WAITING": "running",
+        "COMPLETE": "finished",
+        "FAIL": "failed",
+        "PRUNED": "failed",
+    }
     attributes = frozen.user_attrs
     failure = attributes.get("failure") or {}
     genotype: Genotype = space.genotype(frozen.params) if space is not None else ()
@@ -242,5 +253,3 @@ def _read(frozen: optuna.trial.FrozenTrial, space: Space[Any] | None) -> Trial:
         message=failure.get("message", ""),
         details=attributes.get("details", {}),
     )
-
-

@@ -39,9 +39,13 @@ class SearchConfig:
     recipe: str = option("proxy", "how a trial trains", metavar="NAME", check=one_of(lambda: RECIPES), group="how")
     epochs: int = option(0, "epochs a trial, 0 for the recipe's own", metavar="N", check=at_least(0), group="how")
     seed: int = option(0, "seed of the run", metavar="N", check=at_least(0), group="how")
-    backend: str = option("ray", "where trials run: ray or in_process", metavar="NAME", check=one_of(lambda: BACKENDS), group="where")
+    backend: str = option(
+        "ray", "where trials run: ray or in_process", metavar="NAME", check=one_of(lambda: BACKENDS), group="where"
+    )
     workers: int = option(0, "trials at a time, 0 for one a core or GPU", metavar="N", check=at_least(0), group="where")
-    device: str = option("auto", "auto, cpu or cuda", metavar="NAME", check=one_of(("auto", "cpu", "cuda")), group="where")
+    device: str = option(
+        "auto", "auto, cpu or cuda", metavar="NAME", check=one_of(("auto", "cpu", "cuda")), group="where"
+    )
     trial_timeout: float = option(
         0.0, "seconds after which a trial is given up, 0 for never", metavar="SECONDS", check=at_least(0), group="where"
     )

@@ -34,7 +34,9 @@ def _command(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument("--pick", metavar="RULE", default="knee", help="knee, best:OBJECTIVE or key:KEY (default: knee)")
+    parser.add_argument(
+        "--pick", metavar="RULE", default="knee", help="knee, best:OBJECTIVE or key:KEY (default: knee)"
+    )
     parser.add_argument("--to", metavar="DIR", required=True, help="folder to be made")
     options = parser.parse_args(arguments)
 
@@ -54,7 +56,9 @@ def _command(arguments: list[str]) -> int:
     card = export(folder, archive, chosen.member, target, pick=options.pick)
     if "accuracy" in card["scores"]:
         again, promised = card["accuracy_again"], card["scores"]["accuracy"]
-        print(f"{'accuracy':>20}  {100 * again:.2f} % on the validation part, and the search said {100 * promised:.2f} %")
+        print(
+            f"{'accuracy':>20}  {100 * again:.2f} % on the validation part, and the search said {100 * promised:.2f} %"
+        )
     for form, check in card["checks"].items():
         print(f"{form:>20}  differs by {check['relative_difference']:.1e} on {check['images']} images")
     print(f"wrote {target}: " + ", ".join(sorted(f.name for f in target.iterdir())))
@@ -124,10 +128,14 @@ def rebuild(folder: Any, member: Any) -> tuple[Any, Any]:
     try:
         network.load_state_dict(load_file(path))
     except FileNotFoundError:
-        raise UserError(f"the weights {str(path)!r} are missing: restore them, or train with python -m nas.train") from None
+        raise UserError(
+            f"the weights {str(path)!r} are missing: restore them, or train with python -m nas.train"
+        ) from None
     except (SafetensorError, RuntimeError, OSError) as error:
         text = " ".join(str(error).split())[:200]
-        raise UserError(f"the weights {str(path)!r} are damaged ({text}): restore them, or pick another network") from None
+        raise UserError(
+            f"the weights {str(path)!r} are damaged ({text}): restore them, or pick another network"
+        ) from None
     return network.eval(), architecture
 
 
@@ -168,7 +176,12 @@ def _card(
         "seed": member.trial.seed,
         "trial": member.trial.number,
         "data": {name: value for name, value in about["data"].items() if name != "name"} | {"name": _dataset(about)},
-        "input": {"name": "images", "layout": "NCHW", "dtype": "float32", "normalise": "(pixel − mean) / std, pixels 0…255"},
+        "input": {
+            "name": "images",
+            "layout": "NCHW",
+            "dtype": "float32",
+            "normalise": "(pixel − mean) / std, pixels 0…255",
+        },
         "versions": {"nas": about["nas"], "python": about["python"], **about["packages"]},
         "git": about["git"],
         "checks": {form: {"relative_difference": d, "images": n} for form, (d, n) in checks.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import io
 import json
 import sys
@@ -16,6 +17,7 @@ EXAMPLES = """examples:
   python -m nas.front runs/pix-digits-1
   python -m nas.front runs/pix-digits-1 --html front.html --png front.png --csv front.csv
   python -m nas.front runs/pix-digits-1 --json | python -m json.tool
+  python -m nas.front runs/pix-digits-1 --watch
 """
 
 
@@ -36,7 +38,15 @@ def _command(arguments: list[str]) -> int:
     parser.add_argument("--csv", metavar="FILE", help="write the front as CSV")
     parser.add_argument("--png", metavar="FILE", help="write a picture")
     parser.add_argument("--html", metavar="FILE", help="write one self-contained page")
+    live = parser.add_argument_group("watching")
+    live.add_argument("--watch", action="store_true", help="serve the page on this machine and keep it up to date")
+    live.add_argument("--port", type=int, metavar="P", help="port of --watch (default: any that is free)")
+    live.add_argument("--host", metavar="H", help="address of --watch (default: 127.0.0.1, this machine alone)")
     options = parser.parse_args(arguments)
+    if options.watch:
+        return _watch(options)
+    if options.port is not None or options.host is not None:
+        raise UserError("--port and --host are of --watch: add it, or leave them out")
 
     from nas.archive import Archive
 
@@ -52,10 +62,22 @@ def _command(arguments: list[str]) -> int:
             if not found:
                 raise UserError(f"the run {options.run!r} has no finished trial yet: wait for the first")
             if not Path(target).parent.is_dir():
-                raise UserError(f"--{file} needs a folder that exists, and {str(Path(target).parent)!r} is none: make it first")
+                raise UserError(
+                    f"--{file} needs a folder that exists, and {str(Path(target).parent)!r} is none: make it first"
+                )
             Path(target).write_bytes(write(archive, found, options.run))
             print(f"wrote {target}", file=sys.stderr)
     return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    others = [f"--{name}" for name in ("json", "csv", "png", "html") if getattr(options, name)]
+    if others:
+        raise UserError(f"--watch goes without {', '.join(others)}: give them in a command of their own")
+    from nas.serve import LOOPBACK, watch
+
+    say = functools.partial(print, flush=True)
+    return watch(options.run, host=options.host or LOOPBACK, port=options.port or 0, say=say)
 
 
 def as_json(archive: Any) -> dict[str, Any]:
@@ -113,7 +135,7 @@ def _png(archive: Any, found: list[Any], run: str) -> bytes:
 def _html(archive: Any, found: list[Any], run: str) -> bytes:
     from nas.report.page import page
 
-    return page(archive, found, title=Path(run).resolve().name).encode()
+    return page(archive, found, title=Path(run).resolve().name, run=run).encode()
 
 
 if __name__ == "__main__":

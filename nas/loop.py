@@ -155,7 +155,9 @@ class Loop:
         else:
             assert self._timing is not None
             trial, self._timing = self._timing, None
-        wanted = [o.name for o in self.problem.objectives if o.kind == ("timed" if outcome.phase == "time" else "trained")]
+        wanted = [
+            o.name for o in self.problem.objectives if o.kind == ("timed" if outcome.phase == "time" else "trained")
+        ]
         missing = [name for name in wanted if name not in outcome.scores]
         if outcome.failure == "worker_lost" and trial.number not in self._retried:
             self._retried.add(trial.number)

@@ -55,7 +55,9 @@ def front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Memb
     return [candidates[i] for i in sorted(unique.values(), key=lambda i: (points[i][by], i))]
 
 
-def hypervolume(trials: Sequence[Trial], objectives: Sequence[Objective], *, frame: Mapping[str, Sequence[float]]) -> float | None:
+def hypervolume(
+    trials: Sequence[Trial], objectives: Sequence[Objective], *, frame: Mapping[str, Sequence[float]]
+) -> float | None:
     """The share of the frame's box that the front dominates, 0 to 1, costs by their logarithm; `None` without a finished trial.
 
     `frame` gives (worst, best) by objective, as `frame_of` makes it; one without an entry is framed by the first ten trials.

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
 import typing
 from collections.abc import Callable, Mapping
@@ -68,7 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type[Any], *, groups: Ma
             sections[name].add_argument(flag, metavar=field.metadata["metavar"] or "VALUE", **common)
 
 
-def resolve(cls: type[T], given: Mapping[str, Any], *, config: str | None = None, base: Mapping[str, Any] | None = None) -> T:
+def resolve(
+    cls: type[T], given: Mapping[str, Any], *, config: str | None = None, base: Mapping[str, Any] | None = None
+) -> T:
     """The dataclass from defaults, then `base`, then the TOML file `config`, then the flags `given`.
 
     Raises:
@@ -124,12 +127,17 @@ def to_toml(values: Any) -> str:
     for field in dataclasses.fields(values):
         value = getattr(values, field.name)
         # JSON's strings, numbers, booleans and flat arrays are TOML's too.
-        lines.append(f"{field.name} = {json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)}")
+        lines.append(
+            f"{field.name} = {json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)}"
+        )
     return "\n".join(lines) + "\n"
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    return field.default if field.default is not dataclasses.MISSING else field.default_factory()  # type: ignore[misc]
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    assert field.default_factory is not dataclasses.MISSING
+    return field.default_factory()
 
 
 def _convert(raw: Any, kind: Any) -> Any:
@@ -154,6 +162,6 @@ def _convert(raw: Any, kind: Any) -> Any:
         value = kind(raw)
     except ValueError:
         raise ValueError(f"must be {name}, got {raw!r}") from None
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise ValueError(f"must be {name}, got {raw!r}")
     return value

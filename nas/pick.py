@@ -45,6 +45,8 @@ def pick(rule: str, front: Sequence[Member], everyone: Sequence[Member], objecti
         found = [member for member in everyone if rest and member.trial.key.startswith(rest)]
         if len(found) != 1:
             many = f"{len(found)} architectures have" if found else "no finished architecture has"
-            raise UserError(f"--pick key:KEY names one architecture, and {many} a key that begins with {rest!r}: see python -m nas.front")
+            raise UserError(
+                f"--pick key:KEY names one architecture, and {many} a key that begins with {rest!r}: see python -m nas.front"
+            )
         return Pick(found[0], "named by its key")
     raise UserError(f"--pick takes knee, best:OBJECTIVE or key:KEY, got {rule!r}")

@@ -165,7 +165,9 @@ def parse_limits(texts: tuple[str, ...], known: Mapping[str, Objective]) -> tupl
         except ValueError as error:
             raise UserError(str(error)) from None
         if limit.name not in counted:
-            raise UserError(f"--limit bounds a counted objective ({', '.join(counted)}), got {limit.name!r}: use one of those")
+            raise UserError(
+                f"--limit bounds a counted objective ({', '.join(counted)}), got {limit.name!r}: use one of those"
+            )
         limits.append(limit)
     return tuple(limits)
 

@@ -40,7 +40,9 @@ class Progress:
             self._live.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
             self._live.__exit__(kind, error, trace)
 
@@ -56,7 +58,9 @@ class Progress:
             return
         if trial is not None and trial.failure:
             print(_failure(trial), flush=True)
-        if trial is not None and (now - self._last >= PLAIN_SECONDS or len(self.archive.having("finished")) >= self.budget):
+        if trial is not None and (
+            now - self._last >= PLAIN_SECONDS or len(self.archive.having("finished")) >= self.budget
+        ):
             self._last = now
             print(self.line(), flush=True)
 

@@ -61,7 +61,9 @@ class RunFolder:
         while not parent.exists():
             parent = parent.parent
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-            raise UserError(f"a run folder must lie where you may write, and {str(parent)!r} is not: choose another --out")
+            raise UserError(
+                f"a run folder must lie where you may write, and {str(parent)!r} is not: choose another --out"
+            )
         return cls(path)
 
     @classmethod
@@ -75,10 +77,14 @@ class RunFolder:
         if not folder.path.is_dir():
             raise UserError(f"there is no run at {str(path)!r}: check the path")
         if not folder.journal.is_file() or not folder.environment.is_file():
-            raise UserError(f"{str(path)!r} is no run: it lacks study.journal or environment.json; give a folder made by nas.search")
+            raise UserError(
+                f"{str(path)!r} is no run: it lacks study.journal or environment.json; give a folder made by nas.search"
+            )
         version = folder.read_environment().get("format")
         if version != FORMAT:
-            raise UserError(f"{str(path)!r} is a run of format {version!r} and this version reads format {FORMAT}: use the version that made it")
+            raise UserError(
+                f"{str(path)!r} is a run of format {version!r} and this version reads format {FORMAT}: use the version that made it"
+            )
         return folder
 
     def read_environment(self) -> dict[str, Any]:
@@ -114,7 +120,9 @@ class RunFolder:
             except BlockingIOError:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
-                raise UserError(f"the run {str(self.path)!r} is being driven by {holder}: wait for it, or stop it") from None
+                raise UserError(
+                    f"the run {str(self.path)!r} is being driven by {holder}: wait for it, or stop it"
+                ) from None
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
             file.flush()

@@ -60,7 +60,16 @@ def test_an_init_holds_one_docstring() -> None:
 
 
 def test_the_loop_has_no_library_of_its_own() -> None:
-    assert imported(ROOT / "nas" / "loop.py") <= {"__future__", "hashlib", "time", "collections", "dataclasses", "typing", "evaluators", "nas"}
+    assert imported(ROOT / "nas" / "loop.py") <= {
+        "__future__",
+        "hashlib",
+        "time",
+        "collections",
+        "dataclasses",
+        "typing",
+        "evaluators",
+        "nas",
+    }
 
 
 def run_python(code: str) -> str:
@@ -68,10 +77,13 @@ def run_python(code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "module", ["search_spaces.space", "search_spaces.architecture", "search_spaces.catalogue", "nas.problem", "nas.config"]
+    "module",
+    ["search_spaces.space", "search_spaces.architecture", "search_spaces.catalogue", "nas.problem", "nas.config"],
 )
 def test_spaces_and_architectures_import_no_torch(module: str) -> None:
-    heavy = run_python(f"import sys, {module}; print([m for m in ('torch', 'optuna', 'ray', 'pymoo', 'sklearn') if m in sys.modules])")
+    heavy = run_python(
+        f"import sys, {module}; print([m for m in ('torch', 'optuna', 'ray', 'pymoo', 'sklearn') if m in sys.modules])"
+    )
     assert heavy.strip() == "[]"
 
 
@@ -79,7 +91,17 @@ def test_a_front_is_read_without_torch(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("x_0,accuracy,macs\n0,0.5,1\n1,0.6,2\n2,0.7,3\n3,0.8,4\n")
     run = tmp_path / "run"
-    search = [sys.executable, "-m", "nas.search", "--space", f"table:{table}", "--budget", "3", "--backend", "in_process"]
+    search = [
+        sys.executable,
+        "-m",
+        "nas.search",
+        "--space",
+        f"table:{table}",
+        "--budget",
+        "3",
+        "--backend",
+        "in_process",
+    ]
     subprocess.run([*search, "--out", str(run)], check=True, capture_output=True, cwd=ROOT)
     code = f"import sys; from nas import front; front.main([{str(run)!r}, '--html', {str(tmp_path / 'f.html')!r}]); print('torch' in sys.modules)"
     assert run_python(code).splitlines()[-1] == "False"
@@ -90,7 +112,9 @@ def test_help_comes_at_once_with_examples(command: str) -> None:
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", f"nas.{command}", "--help"], capture_output=True, text=True, check=False, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, "-m", f"nas.{command}", "--help"], capture_output=True, text=True, check=False, cwd=ROOT
+        )
         times.append(time.perf_counter() - start)
         assert done.returncode == 0
         assert f"python -m nas.{command}" in done.stdout.split("example")[-1]

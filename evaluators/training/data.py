@@ -96,8 +96,8 @@ def assemble(
     digest = hashlib.sha256()
     for part in (train, validation, test):
         if part is not None:
-            digest.update(part.images.contiguous().numpy())
-            digest.update(part.labels.contiguous().numpy())
+            digest.update(part.images.contiguous().numpy().data)
+            digest.update(part.labels.contiguous().numpy().data)
     if validation is None:
         kept, held = split(train.labels.numpy(), fraction=0.2, seed=seed)
         train, validation = _take(train, kept), _take(train, held)
@@ -133,7 +133,9 @@ def resize(images: Tensor, resolution: int) -> Tensor:
     """(N, C, H, W) uint8 -> (N, C, resolution, resolution) uint8, bilinear and antialiased, in pieces that bound the memory."""
     size = (resolution, resolution)
     pieces = [
-        F.interpolate(piece.float(), size=size, mode="bilinear", antialias=True, align_corners=False).round_().to(torch.uint8)
+        F.interpolate(piece.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
+        .round_()
+        .to(torch.uint8)
         for piece in images.split(4096)
     ]
     return torch.cat(pieces)

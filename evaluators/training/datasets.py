@@ -81,7 +81,7 @@ def _torchvision(class_name: str, *, flips: bool) -> Callable[[str, str | None, 
 
 
 def _tensors(dataset: Any) -> Part:
-    """torchvision's in-memory arrays as (N, C, H, W); SVHN is already so, MNIST's has no channels, CIFAR's has them last."""
+    """Torchvision's in-memory arrays as (N, C, H, W); SVHN is already so, MNIST's has no channels, CIFAR's has them last."""
     images = torch.as_tensor(dataset.data)
     labels = torch.as_tensor(np.asarray(getattr(dataset, "targets", None) or dataset.labels)).long()
     if images.ndim == 3:

@@ -40,7 +40,9 @@ def load_folder(root: Path, *, seed: int, skip_broken: bool = False) -> Data:
     size, channels = _shape(files["train"])
     total = sum(map(len, files.values())) * channels * size * size
     if total > MEMORY_LIMIT:
-        raise ValueError(f"{str(root)!r} takes {total >> 30} GiB in memory, more than {MEMORY_LIMIT >> 30}: use smaller images")
+        raise ValueError(
+            f"{str(root)!r} takes {total >> 30} GiB in memory, more than {MEMORY_LIMIT >> 30}: use smaller images"
+        )
     broken: list[str] = []
     parts = {part: _read(listing, size, channels, broken) for part, listing in files.items()}
     if broken and not skip_broken:
@@ -90,7 +92,7 @@ def _read(listing: list[tuple[Path, int]], size: int, channels: int, broken: lis
     from PIL import Image, ImageOps
 
     images = np.empty((len(listing), size, size, channels), dtype=np.uint8)
-    labels = []
+    labels: list[int] = []
     for file, label in listing:
         try:
             with Image.open(file) as image:

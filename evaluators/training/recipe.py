@@ -69,7 +69,7 @@ class Recipe:
         Raises:
             ValueError: an unknown name, or a value of the wrong type or out of range.
         """
-        types = {field.name: type(field.default) for field in fields(cls)}
+        types: dict[str, type[Any]] = {field.name: type(field.default) for field in fields(cls)}
         for name, value in data.items():
             if name not in types:
                 raise ValueError(f"a recipe has no {name!r}; it has {', '.join(types)}")

@@ -85,7 +85,9 @@ def train(
                 group["lr"] = recipe.learning_rate * _schedule(progress, recipe.warmup)
             images, targets = _batch(data, data.train, batch, recipe, generator)
             with _autocast(device):
-                loss = _loss(network(images), targets, recipe) + recipe.shuffle_weight * progress * shuffle_regulariser(network)
+                loss = _loss(network(images), targets, recipe) + recipe.shuffle_weight * progress * shuffle_regulariser(
+                    network
+                )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             if recipe.clip:
@@ -145,9 +147,7 @@ def normalise(images: Tensor, data: Data) -> Tensor:
     return ((images.float() - data.mean) / data.std).contiguous(memory_format=torch.channels_last)
 
 
-def _batch(
-    data: Data, part: Part, index: Tensor, recipe: Recipe, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _batch(data: Data, part: Part, index: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     images, labels = part.images[index], part.labels[index]
     scale = data.resolution / 32
     if recipe.flip and data.flips:

@@ -81,5 +81,7 @@ def check(form: str, logits: Tensor, reference: Tensor) -> float:
     """
     difference = relative_difference(logits, reference)
     if not difference <= TOLERANCE:
-        raise MismatchError(f"{form} differs from the network by {difference:.2e} of its largest logit, more than {TOLERANCE:g}")
+        raise MismatchError(
+            f"{form} differs from the network by {difference:.2e} of its largest logit, more than {TOLERANCE:g}"
+        )
     return difference

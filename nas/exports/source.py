@@ -92,7 +92,12 @@ def model_source(architecture: Architecture, *, title: str, data: Mapping[str, A
         title: its first line.
         data: `mean` and `std` of the training images (0…255, one value a channel) and `class_names`.
     """
-    used = [Network, make_stem, make_head, *{stage.mixer: BLOCKS[stage.mixer] for stage in architecture.stages}.values()]
+    used = [
+        Network,
+        make_stem,
+        make_head,
+        *{stage.mixer: BLOCKS[stage.mixer] for stage in architecture.stages}.values(),
+    ]
     sources, modules, names = collect(used)
     names.setdefault("pathlib", set()).add("Path")
     names.setdefault("torch", set()).add("Tensor")
@@ -142,7 +147,9 @@ def collect(used: list[Any]) -> tuple[list[str], set[str], dict[str, set[str]]]:
                 if value is not thing:
                     visit(value)
             elif getattr(value, "__module__", None) is None or not hasattr(value, "__name__"):
-                raise ValueError(f"{thing.__module__}.{name} is a constant: an exported class may name classes and functions only")
+                raise ValueError(
+                    f"{thing.__module__}.{name} is a constant: an exported class may name classes and functions only"
+                )
             else:
                 names.setdefault(_public_home(value.__module__, name), set()).add(name)
         sources[thing.__qualname__] = sources.pop(thing.__qualname__) or source

@@ -29,9 +29,7 @@ def picture(archive: Archive, front: Sequence[Member]) -> bytes:
     axes.scatter(*_columns(everyone, horizontal, vertical), s=14, color="#9aa5b1", linewidths=0, label="dominated")
     axes.plot(*_columns(front, horizontal, vertical), "o-", color="#0b6e99", markersize=5, linewidth=1.4, label="front")
     knee = knee_of(front, archive.objectives)
-    axes.plot(
-        *_columns([knee], horizontal, vertical), "D", color="#d9480f", markersize=8, label="knee"
-    )
+    axes.plot(*_columns([knee], horizontal, vertical), "D", color="#d9480f", markersize=8, label="knee")
     for axis, objective in ((axes.xaxis, horizontal), (axes.yaxis, vertical)):
         if objective.unit not in {"fraction", "%"}:
             (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")

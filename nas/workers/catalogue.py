@@ -28,7 +28,9 @@ class Workers(Protocol):
 class Opener(Protocol):
     """How a backend is opened: `gpus` is the number of GPUs to share among the workers, 0 for CPU."""
 
-    def __call__(self, spec: EvaluatorSpec, *, workers: int, gpus: int) -> Workers: ...
+    def __call__(self, spec: EvaluatorSpec, *, workers: int, gpus: int) -> Workers:
+        """Open workers that make their evaluators by `spec`."""
+        ...
 
 
 def _in_process(spec: EvaluatorSpec, *, workers: int, gpus: int) -> Workers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ def start_ray(*, cpus: int, gpus: int, address: str | None = None) -> bool:
     if ray.is_initialized():
         return False
     options: dict[str, Any] = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
-    ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **options)
+    ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **options)
     token = Path.home() / ".ray" / "auth_token"
     if token.exists():
         token.chmod(0o600)
@@ -104,7 +105,9 @@ class OnRay:
 def _lost(evaluation: Evaluation, error: BaseException) -> Outcome:
     text = " ".join(str(error).split())
     kind = "out_of_memory" if "OutOfMemory" in type(error).__name__ or "ran out of memory" in text else "worker_lost"
-    return Outcome(evaluation.number, evaluation.phase, failure=kind, message=text[:300] or "the worker's process ended")
+    return Outcome(
+        evaluation.number, evaluation.phase, failure=kind, message=text[:300] or "the worker's process ended"
+    )
 
 
 class _Worker:

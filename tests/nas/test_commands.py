@@ -36,7 +36,9 @@ def test_front_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [o["goal"] for o in data["objectives"]] == ["max", "min", "min"]
     assert data["trials"] == {"finished": 4, "failed": 0, "running": 0}
     assert 0 <= data["hypervolume"] <= 1
-    points = np.array([[-m["scores"]["accuracy"], m["scores"]["macs"], m["scores"]["latency_ms"]] for m in data["front"]])
+    points = np.array(
+        [[-m["scores"]["accuracy"], m["scores"]["macs"], m["scores"]["latency_ms"]] for m in data["front"]]
+    )
     assert len(points) >= 1
     for p in points:
         assert not ((points <= p).all(axis=1) & (points < p).any(axis=1)).any()
@@ -57,7 +59,9 @@ def test_spread_of_latency_seconds_and_memory_are_kept(run: Path) -> None:
 
     for trial in open_study(run).trials:
         details = trial.user_attrs["details"]
-        assert details["latency"]["lower_ms"] <= trial.user_attrs["scores"]["latency_ms"] <= details["latency"]["upper_ms"]
+        assert (
+            details["latency"]["lower_ms"] <= trial.user_attrs["scores"]["latency_ms"] <= details["latency"]["upper_ms"]
+        )
         assert details["seconds"]["train"] > 0 and details["seconds"]["time"] > 0
         assert details["peak_memory_mb"] > 0
         assert sum(details["macs_by_stage"]) == trial.user_attrs["scores"]["macs"]
@@ -70,7 +74,11 @@ def test_export_stands_alone(run: Path, tmp_path: Path) -> None:
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["accuracy_again"] == pytest.approx(card["scores"]["accuracy"], abs=0.005)
     source = (tmp_path / "out" / "model.py").read_text()
-    assert not any(f"{word} {package}" in source for word in ("import", "from") for package in ("nas", "search_spaces", "evaluators"))
+    assert not any(
+        f"{word} {package}" in source
+        for word in ("import", "from")
+        for package in ("nas", "search_spaces", "evaluators")
+    )
     empty = tmp_path / "empty"
     empty.mkdir()
     code = (
@@ -81,10 +89,16 @@ def test_export_stands_alone(run: Path, tmp_path: Path) -> None:
         "print(sum(p.numel() for p in n.parameters()))\n"
     )
     clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=empty, capture_output=True, text=True, env=clean, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=empty, capture_output=True, text=True, env=clean, check=True
+    )
     assert int(done.stdout) == card["scores"]["params"]
     helped = subprocess.run(
-        [sys.executable, str(tmp_path / "out" / "model.py"), "--help"], cwd=empty, capture_output=True, text=True, check=True
+        [sys.executable, str(tmp_path / "out" / "model.py"), "--help"],
+        cwd=empty,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "--weights" in helped.stdout
     style = subprocess.run(
@@ -99,10 +113,10 @@ def test_export_stands_alone(run: Path, tmp_path: Path) -> None:
 def test_exports_of_every_mixer_agree(tmp_path: Path) -> None:
     """One network with all mixers: its standalone source and ONNX compute what it computes, on images of other branches too."""
     import torch
+    from safetensors.torch import save_file
 
     from nas.exports.forms import check, logits_of_onnx, logits_of_source, write_onnx
     from nas.exports.source import model_source
-    from safetensors.torch import save_file
     from search_spaces.architecture import Architecture, Stage, Stem
     from search_spaces.network import build
 
@@ -117,7 +131,9 @@ def test_exports_of_every_mixer_agree(tmp_path: Path) -> None:
             Stage.of("conv1x1", depth=2, width=16, stride=2, kernel=3, zeta=2),
             Stage.of("shuffle", depth=2, width=32, stride=1, kernel=3, groups=2, shuffle="dynamic"),
             Stage.of("shuffle", depth=2, width=32, stride=1, kernel=3, groups=2, shuffle="static_dynamic"),
-            Stage.of("mux", depth=3, width=32, stride=2, kernels=(3,), scales=(-1, 0), ratio=0.5, expansion=2.0, squeeze=0.25),
+            Stage.of(
+                "mux", depth=3, width=32, stride=2, kernels=(3,), scales=(-1, 0), ratio=0.5, expansion=2.0, squeeze=0.25
+            ),
             Stage.of("inverted_residual", depth=1, width=32, stride=1, kernels=(3, 5), expansion=2.0),
         ),
         head=64,
@@ -205,7 +221,9 @@ BAD: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_sentence_and_exit_code_2(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, expected = BAD[case]
     out = [] if "--resume" in arguments else ["--out", str(tmp_path / "run")]
     assert search.main([*arguments, *out]) == 2
@@ -257,7 +275,10 @@ def test_two_drivers_on_one_run(run: Path, tmp_path: Path, capsys: pytest.Captur
 
     with RunFolder.open(run).locked():
         code = subprocess.run(
-            [sys.executable, "-m", "nas.search", "--resume", str(run), "--budget", "9"], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "nas.search", "--resume", str(run), "--budget", "9"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert code.returncode == 2
     assert f"process {os.getpid()}" in code.stderr
@@ -266,9 +287,20 @@ def test_two_drivers_on_one_run(run: Path, tmp_path: Path, capsys: pytest.Captur
 def test_search_over_a_table(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     lines = ["x_0,x_1,accuracy,accuracy_0,accuracy_1,macs"]
-    lines += [f"{i},{j},{70 + i + j},{70 + i + j - 1},{70 + i + j + 1},{10 * i + j + 1}" for i in range(4) for j in range(4)]
+    lines += [
+        f"{i},{j},{70 + i + j},{70 + i + j - 1},{70 + i + j + 1},{10 * i + j + 1}" for i in range(4) for j in range(4)
+    ]
     path.write_text("\n".join(lines) + "\n")
-    arguments: list[Any] = ["--space", f"table:{path}", "--budget", "16", "--backend", "in_process", "--out", str(tmp_path / "run")]
+    arguments: list[Any] = [
+        "--space",
+        f"table:{path}",
+        "--budget",
+        "16",
+        "--backend",
+        "in_process",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert search.main(arguments) == 0
     from nas.archive import open_study
 

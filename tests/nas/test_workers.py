@@ -44,7 +44,9 @@ def test_two_actors_share_the_work(ray: None) -> None:
     pool.close()
 
 
-@pytest.mark.parametrize(("fault", "kind"), [("die", "worker_lost"), ("raise", "error"), ("junk", "error"), ("nan", "error")])
+@pytest.mark.parametrize(
+    ("fault", "kind"), [("die", "worker_lost"), ("raise", "error"), ("junk", "error"), ("nan", "error")]
+)
 def test_faults_become_failures_and_the_pool_goes_on(ray: None, fault: str, kind: str) -> None:
     pool = OnRay(EvaluatorSpec("tests.stubs:Instant", {"faults": {fault: 1.0}}), workers=1)
     for number in range(2):
