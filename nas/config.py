@@ -35,7 +35,7 @@ class SearchConfig:
         (), 'bound on a counted objective, as "macs<=20M"; may be repeated', metavar="BOUND", group="what"
     )
     budget: int = option(60, "number of finished trials", metavar="N", check=at_least(1), group="how")
-    algorithm: str = option("nsga2", "what proposes", metavar="NAME", check=one_of(lambda: ALGORITHMS), group="how")
+    algorithm: str = option("surrogate", "what proposes", metavar="NAME", check=one_of(lambda: ALGORITHMS), group="how")
     recipe: str = option("proxy", "how a trial trains", metavar="NAME", check=one_of(lambda: RECIPES), group="how")
     epochs: int = option(0, "epochs a trial, 0 for the recipe's own", metavar="N", check=at_least(0), group="how")
     seed: int = option(0, "seed of the run", metavar="N", check=at_least(0), group="how")

@@ -12,6 +12,19 @@ from typing import Any
 OptionValue = str | int | float | tuple[int, ...]
 
 FORMAT = 1
+# As the papers write them; an option without a short form is printed by its name.
+SHORT = {
+    "kernel": "k",
+    "kernels": "k",
+    "zeta": "ζ",
+    "tau": "τ",
+    "groups": "g",
+    "expansion": "e",
+    "squeeze": "se",
+    "ratio": "r",
+    "scales": "scales=",
+    "shuffle": "",
+}
 LIMITS = {
     "channels": 64,
     "resolution": 4096,
@@ -49,7 +62,7 @@ class Stage:
         return cls(mixer, depth, width, stride, tuple(sorted(options.items())))
 
     def __str__(self) -> str:
-        options = " ".join(f"{name}={_short(value)}" for name, value in self.options)
+        options = " ".join(f"{SHORT.get(name, name + '=')}{_short(value)}" for name, value in self.options)
         return (
             f"{self.depth}×{self.mixer} c{self.width}{f' /{self.stride}' if self.stride > 1 else ''} {options}".strip()
         )
@@ -190,4 +203,6 @@ def _brief(value: object) -> str:
 
 
 def _short(value: OptionValue) -> str:
-    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return "+".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
