@@ -22,6 +22,30 @@ def _nsga2(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algori
     return nsga2(problem, seed=seed, warm=warm)
 
 
+def _nsga3(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
+    from nas.algorithms.nsga3 import nsga3
+
+    return nsga3(problem, seed=seed, warm=warm)
+
+
+def _moead(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
+    from nas.algorithms.moead import moead
+
+    return moead(problem, seed=seed, warm=warm)
+
+
+def _tpe(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
+    from nas.algorithms.optuna_samplers import tpe
+
+    return tpe(problem, seed=seed, warm=warm)
+
+
+def _gp(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
+    from nas.algorithms.optuna_samplers import gp
+
+    return gp(problem, seed=seed, warm=warm)
+
+
 def _surrogate(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
     from nas.algorithms.surrogate import Surrogate
 
@@ -29,7 +53,11 @@ def _surrogate(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Al
 
 
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {
-    "random": _random,
-    "nsga2": _nsga2,
     "surrogate": _surrogate,
+    "nsga2": _nsga2,
+    "nsga3": _nsga3,
+    "moead": _moead,
+    "tpe": _tpe,
+    "gp": _gp,
+    "random": _random,
 }

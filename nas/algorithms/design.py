@@ -117,7 +117,7 @@ def _strata(column: Array, n: int) -> NDArray[np.int64]:
     """Which of n slices of equal ratio (or width) a value falls into, between its extremes."""
     scale = np.log(column) if (column > 0).all() else column
     low, high = scale.min(), scale.max()
-    return np.minimum(((scale - low) / max(high - low, 1e-12) * n).astype(np.int64), n - 1)
+    return np.asarray(np.minimum(((scale - low) / max(high - low, 1e-12) * n).astype(np.int64), n - 1))
 
 
 def _weighed(effect: Array, tilt: Array, generator: np.random.Generator) -> NDArray[np.int64]:

@@ -70,7 +70,7 @@ class Features:
 def _codes(options: tuple[object, ...], *, conditional: bool) -> Array:
     """A row for each option and a last one for an inactive gene: one-hot columns, then the standing in order."""
     n = len(options)
-    onehot = np.concatenate([np.eye(n), np.zeros((1, n))]) * np.sqrt(0.5)
+    onehot: Array = np.concatenate([np.eye(n), np.zeros((1, n))]) * np.sqrt(0.5)
     numeric = all(isinstance(option, int | float) for option in options)
     if not numeric or n < 2:
         return onehot if n > 1 or conditional else onehot[:, :0]

@@ -34,15 +34,14 @@ class Kernel:
         linear, exact, product = np.exp(self.log[:NOISE])
         counts = self.groups >= self.exact
         scale = np.where(counts, exact, linear)
-        weights = np.exp(self.log[FIRST_WEIGHT:])[self.groups]
-        return (left * scale) @ right.T + product * np.exp(
-            -0.5 * _squares(left * np.sqrt(weights), right * np.sqrt(weights))
-        )
+        weights = np.sqrt(np.exp(self.log[FIRST_WEIGHT:])[self.groups])
+        distances = _squares(left * weights, right * weights)
+        return np.asarray((left * scale) @ right.T + product * np.exp(-0.5 * distances))
 
     def variance(self, rows: Array) -> Array:
         """The diagonal of the covariance: (n, columns) -> (n,)."""
         linear, exact, product = np.exp(self.log[:NOISE])
-        return (rows**2) @ np.where(self.groups >= self.exact, exact, linear) + product
+        return np.asarray((rows**2) @ np.where(self.groups >= self.exact, exact, linear) + product)
 
     @property
     def noise(self) -> float:
@@ -133,7 +132,7 @@ class Posterior:
 
 def _squares(left: Array, right: Array) -> Array:
     squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None] - 2 * left @ right.T
-    return np.maximum(squares, 0.0)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
 def _inverse(factor: Array) -> Array:

@@ -20,7 +20,7 @@ def improvement(points: Array, front: Array, reference: Array) -> Array:
         return np.asarray(np.prod(reference - points, axis=1))
     front = np.unique(front[non_dominated(front)], axis=0)
     if points.shape[1] == 1:
-        return np.maximum(front.min() - points[:, 0], 0.0)
+        return np.asarray(np.maximum(front.min() - points[:, 0], 0.0))
     if points.shape[1] == 2:
         return _flat(points, front, reference)
     return _deep(points, front, reference)
@@ -43,7 +43,7 @@ def _deep(points: Array, front: Array, reference: Array) -> Array:
     for i in np.flatnonzero(gains > 0):
         clipped = np.maximum(front, points[i])
         gains[i] -= moocore.hypervolume(clipped, ref=reference)
-    return np.maximum(gains, 0.0)
+    return np.asarray(np.maximum(gains, 0.0))
 
 
 def quadrature(modelled: int) -> tuple[Array, Array]:

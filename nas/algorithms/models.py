@@ -128,12 +128,13 @@ def _ridge(rows: Array, targets: Array, weights: Array, start: Kernel) -> Train:
 
 def _spread(targets: Array) -> NDArray[np.int64]:
     """At most 100 rows to fit hyper-parameters on: the better half of them the best, the others evenly over the rest."""
-    order = np.argsort(targets, kind="stable")
+    order: NDArray[np.int64] = np.argsort(targets, kind="stable")
     if len(order) <= MOST_FITTED:
         return order
     half = MOST_FITTED // 2
     others = np.linspace(half, len(order) - 1, MOST_FITTED - half).astype(np.int64)
-    return order[np.concatenate([np.arange(half), others])]
+    chosen: NDArray[np.int64] = order[np.concatenate([np.arange(half), others])]
+    return chosen
 
 
 class _Ensemble:

@@ -31,21 +31,27 @@ def nsga2(problem: Problem, *, seed: int, population: int = 20, warm: Sequence[T
 def survivors(
     points: NDArray[np.float64], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Rows of the best `size` points, their ranks and crowding distances; the last front is cut by crowding.
-
-    Fronts are peeled off until there are enough, which is quick while `size` is small.
-    """
+    """Rows of the best `size` points, their ranks and crowding distances; the last front is cut by crowding."""
     from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 
-    left = np.arange(len(points))
     rows: list[NDArray[np.int64]] = []
     distances: list[NDArray[np.float64]] = []
-    while len(left) and (room := size - sum(map(len, rows))) > 0:
-        best = non_dominated(points[left])
-        front, left = left[best], left[~best]
+    for front in best_fronts(points, size):
+        room = size - sum(map(len, rows))
         crowding = np.asarray(calc_crowding_distance(points[front]), dtype=np.float64)
         kept = np.argsort(-crowding, kind="stable")[:room]
         rows.append(front[kept])
         distances.append(crowding[kept])
     ranks = [np.full(len(front), rank) for rank, front in enumerate(rows)]
     return np.concatenate(rows), np.concatenate(ranks), np.concatenate(distances)
+
+
+def best_fronts(points: NDArray[np.float64], size: int) -> list[NDArray[np.int64]]:
+    """Rows of the first fronts, peeled off until they hold `size` points or all; quick while `size` is small."""
+    left = np.arange(len(points))
+    rows: list[NDArray[np.int64]] = []
+    while len(left) and sum(map(len, rows)) < size:
+        best = non_dominated(points[left])
+        rows.append(left[best])
+        left = left[~best]
+    return rows

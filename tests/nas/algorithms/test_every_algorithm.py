@@ -16,6 +16,10 @@ from search_spaces.space import Choice, Space
 
 MakeRun = Callable[..., Run]
 EVERY = pytest.mark.parametrize("name", sorted(ALGORITHMS))
+SLOW = {"gp"}  # Optuna's takes seconds a proposal
+EVERY_QUICK = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in sorted(ALGORITHMS)]
+)
 
 
 def genotypes(proposals: list[Proposal]) -> list[tuple[int, ...]]:
@@ -32,7 +36,7 @@ def test_empty_archive(name: str, run: MakeRun) -> None:
         assert all(type(gene) is int for gene in genotype)
 
 
-@EVERY
+@EVERY_QUICK
 def test_no_repeats_not_even_of_pending_ones(name: str, run: MakeRun) -> None:
     toy = run()
     algorithm = ALGORITHMS[name](toy.problem, seed=1)
@@ -46,7 +50,7 @@ def test_no_repeats_not_even_of_pending_ones(name: str, run: MakeRun) -> None:
     assert not failed & {trial.genotype for trial in toy.trials if trial.replicate}
 
 
-@EVERY
+@EVERY_QUICK
 def test_a_fresh_instance_proposes_the_same(name: str, run: MakeRun) -> None:
     toy = run()
     algorithm = ALGORITHMS[name](toy.problem, seed=3)
@@ -71,7 +75,7 @@ print(json.dumps([[p.genotype, p.replicate] for p in ALGORITHMS[sys.argv[1]](toy
 """
 
 
-@EVERY
+@EVERY_QUICK
 def test_another_process_proposes_the_same(name: str, run: MakeRun) -> None:
     toy = run()
     toy.go(ALGORITHMS["random"](toy.problem, seed=0), evaluations=24)
@@ -88,7 +92,7 @@ def test_seeds_differ(name: str, run: MakeRun) -> None:
     assert len(asked) > 1
 
 
-@EVERY
+@EVERY_QUICK
 @pytest.mark.parametrize(
     "objectives",
     [(ERROR,), (MACS,), (ERROR, MACS), (ERROR, LATENCY, DEPTH), (ERROR, MACS, PARAMS, LATENCY)],
@@ -110,7 +114,7 @@ def test_all_failed(name: str, run: MakeRun) -> None:
     assert len({trial.genotype for trial in toy.trials}) == 32
 
 
-@EVERY
+@EVERY_QUICK
 def test_counted_limits_are_never_broken(name: str, run: MakeRun) -> None:
     limits = (Limit("macs", "<=", 2e7), Limit("params", ">=", 3e4))
     toy = run(limits=limits)
@@ -127,7 +131,7 @@ def test_a_limit_that_leaves_a_corner_of_a_large_space(name: str, run: MakeRun) 
     assert all(trial.scores["params"] <= 5e4 for trial in toy.trials)
 
 
-@EVERY
+@EVERY_QUICK
 def test_limits_on_trained_objectives_steer(name: str, run: MakeRun) -> None:
     toy = run(limits=(Limit("error", "<=", 8.0),))
     toy.go(ALGORITHMS[name](toy.problem, seed=0), evaluations=60)
@@ -158,7 +162,7 @@ def test_one_option_a_choice(name: str, run: MakeRun) -> None:
     assert genotypes(algorithm.ask(toy, 3)) == []
 
 
-@EVERY
+@EVERY_QUICK
 def test_warm_trials_are_learnt_from_and_not_repeated(name: str, run: MakeRun) -> None:
     earlier = run()
     earlier.go(ALGORITHMS["random"](earlier.problem, seed=0), evaluations=40)
@@ -168,7 +172,7 @@ def test_warm_trials_are_learnt_from_and_not_repeated(name: str, run: MakeRun) -
     assert len(fresh) >= 16 and not fresh & {trial.genotype for trial in earlier.trials}
 
 
-@EVERY
+@EVERY_QUICK
 def test_scores_that_are_not_finite_are_not_learnt_from(name: str, run: MakeRun) -> None:
     toy = run()
     toy.go(ALGORITHMS["random"](toy.problem, seed=0), evaluations=24)
