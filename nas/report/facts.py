@@ -62,9 +62,7 @@ def columns(rows: Sequence[Mapping[str, Fact]]) -> list[Column]:
         options = tuple(sorted({value for value in values if value is not None}, key=_order))
         if len(options) + (None in values) > 1:
             index = {option: i for i, option in enumerate(options)}
-            found.append(
-                Column(name, options, tuple(None if value is None else index[value] for value in values))
-            )
+            found.append(Column(name, options, tuple(None if value is None else index[value] for value in values)))
     return found
 
 

@@ -23,7 +23,9 @@ class History:
     values: tuple[float, ...]
 
 
-def history(trials: Sequence[Trial], objectives: Sequence[Objective], *, frame: Mapping[str, Sequence[float]]) -> History:
+def history(
+    trials: Sequence[Trial], objectives: Sequence[Objective], *, frame: Mapping[str, Sequence[float]]
+) -> History:
     """The hypervolume wherever the front changed, at most about `MOST_POINTS` times, and at the end."""
     whole = _whole_frame(trials, objectives, frame)
     changes: list[tuple[int, float, list[Trial]]] = []

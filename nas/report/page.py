@@ -36,6 +36,7 @@ def render(data: Mapping[str, Any], *, live: bool) -> str:
         "title": html.escape(str(data["title"])),
         "policy": html.escape(policy(live=live), quote=True),
         "live": "true" if live else "false",
+        "taken": _taken(),
         "style": _style(),
         "data": to_json(data),
         "plotly": _plotly(),
@@ -91,8 +92,17 @@ def _plotly() -> str:
 
     script: str = get_plotlyjs()
     if re.search(r"</script|<!--|\r", script, re.IGNORECASE):
-        raise RuntimeError("this version of plotly.js cannot be written into a page as it is: install another version of plotly")
+        raise RuntimeError(
+            "this version of plotly.js cannot be written into a page as it is: install another version of plotly"
+        )
     return script
+
+
+@cache
+def _taken() -> str:
+    """Elements with the ids of the style sheets that plotly would add for its maps, which the policy would refuse: so it adds none."""
+    ids = re.findall(r'getElementById\("([0-9a-f]{64})"\)', _plotly())
+    return "\n".join(f'<meta name="no-style" id="{name}">' for name in sorted(set(ids)))
 
 
 @cache

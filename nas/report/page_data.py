@@ -46,9 +46,7 @@ def page_data(archive: Archive, front: Sequence[Member], *, title: str, run: str
         "recipe": _recipe(archive.recipe),
         "limits": [str(limit) for limit in archive.limits],
         "counts": {state: sum(t.state == state for t in archive.trials) for state in ("finished", "failed", "running")},
-        "axes": [
-            {"name": o.name, "goal": o.goal, "unit": o.unit, "objective": o in archive.objectives} for o in axes
-        ],
+        "axes": [{"name": o.name, "goal": o.goal, "unit": o.unit, "objective": o in archive.objectives} for o in axes],
         "members": [
             {
                 "number": member.trial.number,

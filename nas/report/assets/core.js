@@ -79,7 +79,15 @@ function spreadOf(member, axis) {
   return at < 0 ? null : member.spread[at];
 }
 
-const label = (axis) => axis.name.replaceAll("_", " ").replace(/ ms$/, "");
+const WORDS = { macs: "MACs", params: "parameters", latency_ms: "latency" };
+const label = (axis) => WORDS[axis.name] ?? axis.name.replaceAll("_", " ");
+/** A range in one unit, as short as it reads: `0.514–0.596 ms`. */
+function rangeIn(low, high, unit) {
+  const [from, to] = [format(low, unit), format(high, unit)];
+  const suffix = / \S+$/.exec(to)?.[0];
+  return `${suffix && from.endsWith(suffix) ? from.slice(0, -suffix.length) : from}–${to}`;
+}
+
 const title = (axis) => (axis.goal === null ? label(axis) : `${label(axis)} (${axis.goal === "min" ? "less" : "more"} is better)`);
 const scoresIn = (member) => state.data.axes.map((axis) => `${label(axis)} ${format(scoreOf(member, axis), axis.unit)}`).join(", ");
 
@@ -159,23 +167,26 @@ const swatch = (colour, shape = "") => el("span", { class: `swatch ${shape}`, st
 
 /** Plotly's layout in the page's colours. */
 function layout(extra) {
-  const axis = { gridcolor: tone("grid"), linecolor: tone("line"), zeroline: false, automargin: true, ticks: "", title: { standoff: 12 } };
+  const axis = { gridcolor: tone("grid"), linecolor: tone("line"), zeroline: false, automargin: true, ticks: "", tickangle: 0, title: { standoff: 12 } };
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest",
     font: { family: "system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, sans-serif", size: 12, color: tone("muted") },
-    margin: { l: 56, r: 12, t: 8, b: 48 }, dragmode: window.matchMedia("(pointer: coarse)").matches ? false : "zoom",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: tone("faint"), activecolor: tone("accent") },
+    margin: { l: 56, r: 12, t: 8, b: 48 }, dragmode: coarse() ? false : "zoom",
     ...extra, xaxis: { ...axis, ...extra.xaxis }, yaxis: { ...axis, ...extra.yaxis },
   };
 }
 
-const PLOT = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
+const narrow = () => window.innerWidth < 640;
+const coarse = () => window.matchMedia("(pointer: coarse)").matches;
+const PLOT = { responsive: true, displayModeBar: coarse() ? false : "hover", displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
 
 /** Ticks of an axis with the units of its scores; costs at 1, 2 and 5 of each decade. */
 function ticks(axis, values) {
   if (axis.unit === "fraction") return { tickformat: ".3~%" };
   if (!isLog(axis) || !values.length) return {};
   const low = Math.min(...values), high = Math.max(...values);
-  const steps = high / low > 3000 ? [1] : high / low > 6 ? [1, 2, 5] : [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
+  const steps = high / low > 3000 ? [1] : high / low > 8 ? [1, 2, 5] : high / low > 2 ? [1, 1.5, 2, 3, 5, 7] : [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9];
   const at = [];
   for (let power = Math.floor(Math.log10(low)) - 2; power <= Math.ceil(Math.log10(high)) + 2; power += 1) {
     for (const step of steps) at.push(step * 10 ** power);

@@ -27,7 +27,7 @@ function scoreList(member) {
   return el("dl", { class: "scores" }, state.data.axes.map((axis) => {
     const spread = spreadOf(member, axis);
     return el("div", {}, el("dt", {}, label(axis)), el("dd", {}, format(scoreOf(member, axis), axis.unit),
-      spread ? el("small", { title: spread.of }, `${format(spread.low, axis.unit)} to ${format(spread.high, axis.unit)}`) : null));
+      spread ? el("small", { title: spread.of }, rangeIn(spread.low, spread.high, axis.unit)) : null));
   }), member.replicates > 1 ? el("div", {}, el("dt", {}, "mean of"), el("dd", {}, `${member.replicates} replicates`)) : null);
 }
 
@@ -67,15 +67,15 @@ function stageTable(member) {
   const parts = partsOf(member.architecture);
   const costs = Object.entries(member.shares).filter(([, shares]) => shares !== null);
   const cell = (text) => el("td", { class: "number" }, text);
-  return el("div", { class: "scroll" }, el("table", {},
+  return el("div", { class: "scroll" }, el("table", { class: "tight" },
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Part"), el("th", { scope: "col" }, "Operator"), el("th", { scope: "col", class: "number" }, "Blocks"),
       el("th", { scope: "col", class: "number" }, "Width"), el("th", { scope: "col", class: "number" }, "Output"),
-      costs.map(([name]) => el("th", { scope: "col" }, name === "macs" ? "MACs" : "Latency")), el("th", { scope: "col" }, "Options"))),
+      costs.map(([name]) => el("th", { scope: "col" }, name === "macs" ? "MACs" : "Latency")))),
     el("tbody", {}, parts.map((part, i) => el("tr", {},
       el("th", { scope: "row" }, part.name),
-      el("td", {}, part.kind === "stage" ? swatch(operatorColour(part.operator)) : null, part.kind === "stage" ? " " : null, part.operator),
+      el("td", {}, swatch(part.kind === "stage" ? operatorColour(part.operator) : tone("faint")), " ", part.operator, el("small", {}, part.options)),
       cell(part.depth), cell(part.width), cell(part.kind === "head" ? "1" : `${part.size}×${part.size}`),
-      costs.map(([, shares]) => meter(shares[i])), el("td", { class: "muted" }, part.options))))));
+      costs.map(([, shares]) => meter(shares[i])))))));
 }
 
 /** A table cell whose ground shows a share. */

@@ -69,8 +69,9 @@ function drawImportance() {
 
 function drawFailures() {
   const { failures, counts } = state.data;
+  byId("failures-card").hidden = !failures.length;
   redraw(byId("failures"),
-    el("p", { class: "muted" }, counts.failed ? `${counts.failed} of ${plural(counts.failed + counts.finished, "ended trial")}, by kind. They have no scores and are no part of the front.` : "None."),
+    el("p", { class: "muted" }, `${counts.failed} of ${plural(counts.failed + counts.finished, "ended trial")}, by kind. They have no scores and are no part of the front.`),
     failures.map((failure) => el("details", { class: "failure" },
       el("summary", { "data-focus": failure.kind }, el("b", {}, failure.count), ` ${failure.kind.replaceAll("_", " ")} `, el("span", { class: "muted" }, failure.meaning && `– ${failure.meaning}`)),
       el("ul", {}, failure.examples.map((one) => el("li", {}, `trial ${one.number}: `, el("span", { class: "mono" }, one.message || "no message")))),

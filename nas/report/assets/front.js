@@ -87,14 +87,15 @@ function colouring(drawn) {
   const position = (value) => (isLog(axis) ? Math.log10(Math.max(value, 1e-9)) : value);
   const values = drawn.map((member) => scoreOf(member, axis)).filter((value) => value !== null).map(position);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const at = [0, 0.25, 0.5, 0.75, 1].map((part) => low + part * (high - low));
+  const at = (narrow() ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((part) => low + part * (high - low));
   return {
     marker: (list) => ({ color: list.map((member) => position(scoreOf(member, axis))), coloraxis: "coloraxis" }),
     of: (member) => shade(high > low ? (position(scoreOf(member, axis)) - low) / (high - low) : 1),
     axis: {
       cmin: low, cmax: high, colorscale: scale(),
       colorbar: {
-        title: { text: label(axis), side: "right" }, thickness: 10, outlinewidth: 0, len: 0.9, tickmode: "array", tickvals: at,
+        ...(narrow() ? { orientation: "h", y: 1, yanchor: "bottom" } : { title: { text: label(axis), side: "right" } }),
+        thickness: 9, outlinewidth: 0, len: 0.9, tickmode: "array", tickvals: at,
         ticktext: at.map((value) => format(isLog(axis) ? 10 ** value : value, axis.unit)),
       },
     },

@@ -50,8 +50,9 @@ function drawControls() {
 function drawAll() {
   const some = members().length > 0;
   byId("empty").hidden = some;
-  for (const part of document.querySelectorAll("main > .pair, main > section")) part.hidden = !some && part.id !== "failures-pair";
+  for (const part of document.querySelectorAll(".needs")) part.hidden = !some;
   drawFigures();
+  drawFailures();
   if (!some) return;
   if (!chosen()) state.key = state.data.knee ?? members()[0].key;
   drawControls();
@@ -62,7 +63,6 @@ function drawAll() {
   drawHistory();
   drawOperators();
   drawImportance();
-  drawFailures();
   drawTable();
 }
 
