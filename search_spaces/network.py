@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor, nn
 
-from search_spaces.architecture import Architecture, Stage
+from search_spaces.architecture import Architecture
 from search_spaces.blocks import make_block
 from search_spaces.operators.conv_norm import ConvNorm
 
@@ -80,10 +81,12 @@ def cost_parts(
     side = -(-side // 2) if stem.pool else side
     c_in = stem.width
     for stage in architecture.stages:
-        one = Stage(stage.mixer, 1, stage.width, stage.stride, stage.options)
+        one = replace(stage, depth=1)
+        # a threshold is compared with, not multiplied by
+        costly = (stage.mixer, stage.width, tuple(option for option in stage.options if option[0] != "tau"))
         for i in range(stage.depth):
             stride = 1 if i else stage.stride
-            yield (one, c_in, stride, side), partial(make_block, one, c_in, stride=stride), (1, c_in, side, side)
+            yield (*costly, c_in, stride, side), partial(make_block, one, c_in, stride=stride), (1, c_in, side, side)
             c_in, side = stage.width, -(-side // stride)
     yield (
         ("head", c_in, architecture.head, architecture.classes, side),

@@ -145,6 +145,7 @@ class InvertedResidual(nn.Module):
             raise ValueError(
                 f"expansion must leave a hidden channel and squeeze be 0 or more; got {expansion}, {squeeze}"
             )
+        hidden = max(hidden, parts)  # a narrow block still has a channel a part
         if 1 in scales:  # every part of scale +1 needs a multiple of 4 channels
             hidden = -(-hidden // (4 * parts)) * 4 * parts
         if group_width < 1 or hidden % group_width or (group_width > 1 and not plain):
