@@ -15,8 +15,9 @@ from nas.algorithms.warp import WARPS
 
 Array = NDArray[np.float64]
 
-FOLDS = 5
+FOLDS = 4
 MOST_FITTED = 100
+MOST_COMPARED = 160
 FROM_ROWS = 40
 EVERY = 24
 GROWTH = 1.15
@@ -76,6 +77,7 @@ def choose(data: Data, features: Features, *, seed: int) -> Choice:
 
     Ridge and process are tried from the first trials on, random forest and networks from 40 on.
     """
+    data = data[spread(data.values, MOST_COMPARED)]
     start = prior(features.groups, exact=features.genes + 1, varying=features.varying)
     fold = np.random.default_rng([seed, len(data.values)]).permutation(len(data.values)) % FOLDS
     best: Choice | None = None
@@ -111,13 +113,13 @@ def _cross_validate(train: Train, data: Data, targets: Array, fold: NDArray[np.i
 
 
 def _process(rows: Array, targets: Array, weights: Array, start: Kernel) -> Train:
-    some = _spread(targets)
+    some = spread(targets, MOST_FITTED)
     kernel = fit(rows[some], targets[some], weights[some], start=start)
     return lambda r, t, w: Posterior(kernel, r, t, w)
 
 
 def _ridge(rows: Array, targets: Array, weights: Array, start: Kernel) -> Train:
-    some = _spread(targets)
+    some = spread(targets, MOST_FITTED)
     log = start.log.copy()
     log[PRODUCT], log[NOISE] = -9.0, np.log(0.1)
     kernel = fit(
@@ -126,15 +128,13 @@ def _ridge(rows: Array, targets: Array, weights: Array, start: Kernel) -> Train:
     return lambda r, t, w: Posterior(kernel, r, t, w)
 
 
-def _spread(targets: Array) -> NDArray[np.int64]:
-    """At most 100 rows to fit hyper-parameters on: the better half of them the best, the others evenly over the rest."""
-    order: NDArray[np.int64] = np.argsort(targets, kind="stable")
-    if len(order) <= MOST_FITTED:
-        return order
-    half = MOST_FITTED // 2
-    others = np.linspace(half, len(order) - 1, MOST_FITTED - half).astype(np.int64)
-    chosen: NDArray[np.int64] = order[np.concatenate([np.arange(half), others])]
-    return chosen
+def spread(targets: Array, most: int) -> NDArray[np.int64]:
+    """At most so many rows, in order: the better half of them the best there are, the others evenly over the rest."""
+    if len(targets) <= most:
+        return np.arange(len(targets))
+    order = np.argsort(targets, kind="stable")
+    rest = np.linspace(most // 2, len(order) - 1, most - most // 2).astype(np.int64)
+    return np.sort(order[np.concatenate([np.arange(most // 2), rest])])
 
 
 class _Ensemble:
@@ -155,7 +155,7 @@ def _forest(rows: Array, targets: Array, weights: Array, start: Kernel) -> Train
     from sklearn.ensemble import RandomForestRegressor
 
     def train(r: Array, t: Array, w: Array) -> Model:
-        forest = RandomForestRegressor(60, max_features=0.5, random_state=0, n_jobs=1).fit(r, t, sample_weight=w)
+        forest = RandomForestRegressor(32, max_features=0.5, random_state=0, n_jobs=1).fit(r, t, sample_weight=w)
         return _Ensemble([tree.predict for tree in forest.estimators_], 1e-3)
 
     return train
@@ -169,9 +169,9 @@ def _networks(rows: Array, targets: Array, weights: Array, start: Kernel) -> Tra
 
     def train(r: Array, t: Array, w: Array) -> Model:
         members = []
-        for seed in range(4):
+        for seed in range(3):
             bag = np.random.default_rng(seed).integers(len(t), size=len(t))
-            network = MLPRegressor(hidden_layer_sizes=(24,), solver="lbfgs", alpha=0.3, max_iter=60, random_state=seed)
+            network = MLPRegressor(hidden_layer_sizes=(24,), solver="lbfgs", alpha=0.3, max_iter=40, random_state=seed)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 members.append(network.fit(r[bag], t[bag]).predict)

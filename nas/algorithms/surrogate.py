@@ -11,7 +11,7 @@ from nas.algorithms.acquisition import Acquisition, Modelled, references_of
 from nas.algorithms.design import Design, size_of_design
 from nas.algorithms.genes import Genes, as_tuples
 from nas.algorithms.history import History, Snapshot
-from nas.algorithms.models import Choice, Data, choose, milestone
+from nas.algorithms.models import Choice, Data, choose, milestone, spread
 from nas.algorithms.novel import Novelty
 from nas.algorithms.pool import Pool
 from nas.algorithms.warp import WARPS
@@ -122,17 +122,7 @@ class Surrogate:
             self._choices[key] = choose(early, self._design.features, seed=self._seed)
         choice = self._choices[key]
         warp = WARPS[choice.warp](data.values)
-        some = _most_useful(data.values)
+        some = spread(data.values, MOST_TRAINED)
         model = choice.train(rows[some], warp.forward(data.values)[some], data.weights[some])
         limits = tuple(limit for limit in self._problem.limits if limit.name == objective.name)
         return Modelled(column, sign, warp, model, limits)
-
-
-def _most_useful(values: Array) -> NDArray[np.int64]:
-    """At most 800 rows: the better half of them the best, the others evenly over the rest."""
-    order = np.argsort(values, kind="stable")
-    if len(order) <= MOST_TRAINED:
-        return np.arange(len(order))
-    half = MOST_TRAINED // 2
-    rest = np.linspace(half, len(order) - 1, MOST_TRAINED - half).astype(np.int64)
-    return np.sort(order[np.concatenate([np.arange(half), rest])])
