@@ -27,14 +27,17 @@ def crop(images: Tensor, generator: torch.Generator, *, pixels: int) -> Tensor:
 
 
 def cutout(images: Tensor, generator: torch.Generator, *, pixels: int) -> Tensor:
-    """(N, C, H, W): a square of `pixels` at a random centre of each image set to zero, the mean of normalised images."""
+    """(N, C, H, W): a square of `pixels` about a random place of each image set to zero, the mean of normalised images.
+
+    DeVries & Taylor 2017: the square may reach over the border.
+    """
     n, _, height, width = images.shape
     y = torch.randint(height, (n, 1, 1, 1), device=images.device, generator=generator)
     x = torch.randint(width, (n, 1, 1, 1), device=images.device, generator=generator)
     rows = torch.arange(height, device=images.device)[None, None, :, None]
     columns = torch.arange(width, device=images.device)[None, None, None, :]
-    half = pixels / 2
-    inside = ((rows - y).abs() < half) & ((columns - x).abs() < half)
+    top, left = y - pixels // 2, x - pixels // 2
+    inside = (rows >= top) & (rows < top + pixels) & (columns >= left) & (columns < left + pixels)
     return images.masked_fill(inside, 0.0)
 
 

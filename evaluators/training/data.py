@@ -1,8 +1,12 @@
-"""A data set as uint8 tensors that live on the device, its three parts and its checksum; it knows no network and no recipe."""
+"""A data set as uint8 tensors that live on the device, its three parts and its checksum; it knows no network and no recipe.
+
+What is too large for memory stays in its files (`FileImages`) and is read as it is needed, through the same methods.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,12 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from evaluators.training.streamed import FileImages
+
+SAMPLE = 10_000
+
 
 @dataclass(frozen=True)
 class Part:
-    """Images (N, C, H, W) uint8 and labels (N,) int64."""
+    """Images (N, C, H, W) uint8, resident or in files, and labels (N,) int64."""
 
-    images: Tensor
+    images: Tensor | FileImages
     labels: Tensor
 
     def __len__(self) -> int:
@@ -25,6 +33,27 @@ class Part:
     def to(self, device: torch.device) -> Part:
         """The same part on a device."""
         return Part(self.images.to(device), self.labels.to(device))
+
+    def at(self, resolution: int) -> Part:
+        """The same part with its images resized."""
+        if isinstance(self.images, FileImages):
+            return Part(self.images.at(resolution), self.labels)
+        return Part(resize(self.images, resolution), self.labels)
+
+    def take(self, rows: Tensor) -> Part:
+        """Some of the images and their labels."""
+        images = self.images.take(rows) if isinstance(self.images, FileImages) else self.images[rows]
+        return Part(images, self.labels[rows])
+
+    def batches(self, size: int, *, order: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images (n, C, H, W) and labels (n,) in the order given, or as they lie, `size` at a time, the rest last."""
+        if isinstance(self.images, FileImages):
+            yield from self.images.batches(self.labels, torch.arange(len(self)) if order is None else order, size=size)
+        elif order is None:
+            yield from zip(self.images.split(size), self.labels.split(size), strict=True)
+        else:
+            for rows in order.split(size):
+                yield self.images[rows], self.labels[rows]
 
 
 @dataclass(frozen=True)
@@ -70,12 +99,12 @@ class Data:
         if resolution == self.resolution:
             return self
         if resolution not in self._resized:
-            parts = (Part(resize(p.images, resolution), p.labels) for p in (self.train, self.validation, self.test))
+            parts = (part.at(resolution) for part in (self.train, self.validation, self.test))
             self._resized[resolution] = self._with(*parts)
         return self._resized[resolution]
 
     def _with(self, train: Part, validation: Part, test: Part) -> Data:
-        device = train.images.device
+        device = train.labels.device
         return Data(
             name=self.name,
             train=train,
@@ -92,17 +121,27 @@ class Data:
 def assemble(
     name: str, train: Part, *, validation: Part | None, test: Part, class_names: tuple[str, ...], flips: bool, seed: int
 ) -> Data:
-    """Data from its official parts; the validation part is carved from the train part (a fifth, stratified) where none is given."""
+    """Data from its official parts; the validation part is carved from the train part (a fifth, stratified) where none is given.
+
+    Raises:
+        ValueError: a part is left without images.
+    """
     digest = hashlib.sha256()
     for part in (train, validation, test):
         if part is not None:
-            digest.update(part.images.contiguous().numpy().data)
-            digest.update(part.labels.contiguous().numpy().data)
+            _digest(part, digest)
     if validation is None:
-        kept, held = split(train.labels.numpy(), fraction=0.2, seed=seed)
-        train, validation = _take(train, kept), _take(train, held)
-    sample = train.images[:10_000].float()
-    std, mean = torch.std_mean(sample, dim=(0, 2, 3), keepdim=True)
+        kept, held = map(torch.from_numpy, split(train.labels.numpy(), fraction=0.2, seed=seed))
+        train, validation = train.take(kept), train.take(held)
+    for part_name, part in (("train", train), ("validation", validation), ("test", test)):
+        if not len(part):
+            raise ValueError(
+                f"the {part_name} part of {name!r} has no images: a class needs three or more to be shared out"
+            )
+    rows = torch.linspace(
+        0, len(train) - 1, min(len(train), SAMPLE if isinstance(train.images, Tensor) else 512)
+    ).long()
+    std, mean = torch.std_mean(train.images[rows].float(), dim=(0, 2, 3), keepdim=True)
     return Data(
         name=name,
         train=train,
@@ -141,6 +180,11 @@ def resize(images: Tensor, resolution: int) -> Tensor:
     return torch.cat(pieces)
 
 
-def _take(part: Part, indices: NDArray[np.int64]) -> Part:
-    index = torch.from_numpy(indices)
-    return Part(part.images[index], part.labels[index])
+def _digest(part: Part, digest: hashlib._Hash) -> None:
+    """Adds a part to a checksum: its pixels and labels, or the names and sizes of its files."""
+    if isinstance(part.images, FileImages):
+        for file in part.images.files:
+            digest.update(f"{file.parent.name}/{file.name}:{file.stat().st_size}\n".encode())
+    else:
+        digest.update(part.images.contiguous().numpy().data)
+    digest.update(part.labels.contiguous().numpy().data)

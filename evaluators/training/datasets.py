@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 from evaluators.training.data import Data, Part, assemble, resize, split
+from evaluators.training.request import Request
 
 
 def load(
     name: str, *, data_dir: str | None = None, download: bool = False, skip_broken: bool = False, seed: int = 0
 ) -> Data:
-    """The named data set: one of `DATASETS`, or `folder:DIR`.
+    """The named data set: one of `DATASETS`, or `folder:DIR`; `seed` decides which images are held out for validation.
 
     Raises:
         ValueError: an unknown name, or images that are missing or unreadable.
@@ -32,10 +33,11 @@ def load(
         near = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose {', '.join(DATASETS)} or folder:DIR"
         raise ValueError(f"the data set {name!r} is unknown: {hint}")
-    return DATASETS[name](name, data_dir, download, seed)
+    root = Path(data_dir or "~/.cache/nas").expanduser()
+    return DATASETS[name](Request(name=name, root=root, download=download, skip_broken=skip_broken, seed=seed))
 
 
-def _digits(name: str, data_dir: str | None, download: bool, seed: int) -> Data:
+def _digits(request: Request) -> Data:
     """scikit-learn's 1,797 grey 8×8 digits, resized to 32×32; a fifth, stratified, is the test part."""
     from sklearn.datasets import load_digits
 
@@ -45,36 +47,43 @@ def _digits(name: str, data_dir: str | None, download: bool, seed: int) -> Data:
     images = resize(images, 32)
     rest, test = map(torch.from_numpy, split(labels.numpy(), fraction=0.2, seed=0))
     return assemble(
-        name,
+        request.name,
         Part(images[rest], labels[rest]),
         validation=None,
         test=Part(images[test], labels[test]),
         class_names=tuple("0123456789"),
         flips=False,
-        seed=seed,
+        seed=request.seed,
     )
 
 
-def _torchvision(class_name: str, *, flips: bool) -> Callable[[str, str | None, bool, int], Data]:
-    def read(name: str, data_dir: str | None, download: bool, seed: int) -> Data:
+def _torchvision(class_name: str, *, flips: bool) -> Callable[[Request], Data]:
+    def read(request: Request) -> Data:
         from torchvision import datasets
 
-        root = Path(data_dir or "~/.cache/nas").expanduser()
         parts = []
         for train in (True, False):
             options: dict[str, Any] = {"train": train}
             if class_name == "SVHN":
                 options = {"split": "train" if train else "test"}
             try:
-                dataset = getattr(datasets, class_name)(str(root), download=download, **options)
+                dataset = getattr(datasets, class_name)(str(request.root), download=request.download, **options)
             except (RuntimeError, OSError) as error:
+                reason = " ".join(str(error).split())[:200]
                 raise ValueError(
-                    f"the data set {name!r} is not in {root} ({error}): give --data-dir DIR where it lies, or --download"
+                    f"the data set {request.name!r} is not in {request.root} ({reason}): give --data-dir DIR where it lies, "
+                    "or --download"
                 ) from error
             parts.append(_tensors(dataset))
         names = getattr(dataset, "classes", None) or [str(i) for i in range(10)]
         return assemble(
-            name, parts[0], validation=None, test=parts[1], class_names=tuple(names), flips=flips, seed=seed
+            request.name,
+            parts[0],
+            validation=None,
+            test=parts[1],
+            class_names=tuple(names),
+            flips=flips,
+            seed=request.seed,
         )
 
     return read
@@ -83,7 +92,7 @@ def _torchvision(class_name: str, *, flips: bool) -> Callable[[str, str | None, 
 def _tensors(dataset: Any) -> Part:
     """Torchvision's in-memory arrays as (N, C, H, W); SVHN is already so, MNIST's has no channels, CIFAR's has them last."""
     images = torch.as_tensor(dataset.data)
-    labels = torch.as_tensor(np.asarray(getattr(dataset, "targets", None) or dataset.labels)).long()
+    labels = torch.as_tensor(np.asarray(dataset.targets if hasattr(dataset, "targets") else dataset.labels)).long()
     if images.ndim == 3:
         images = images[:, None]
     elif images.shape[-1] == 3:
@@ -91,10 +100,24 @@ def _tensors(dataset: Any) -> Part:
     return Part(images.contiguous(), labels)
 
 
-DATASETS: dict[str, Callable[[str, str | None, bool, int], Data]] = {
+def _tiny_imagenet(request: Request) -> Data:
+    from evaluators.training.archives import tiny_imagenet
+
+    return tiny_imagenet(request)
+
+
+def _imagenet(request: Request) -> Data:
+    from evaluators.training.archives import imagenet
+
+    return imagenet(request)
+
+
+DATASETS: dict[str, Callable[[Request], Data]] = {
     "digits": _digits,
     "fashion-mnist": _torchvision("FashionMNIST", flips=True),
     "cifar10": _torchvision("CIFAR10", flips=True),
     "cifar100": _torchvision("CIFAR100", flips=True),
     "svhn": _torchvision("SVHN", flips=False),
+    "tiny-imagenet": _tiny_imagenet,
+    "imagenet": _imagenet,
 }

@@ -12,8 +12,8 @@ class Recipe:
     """Everything that turns an architecture, a data set and a seed into weights.
 
     Units: `warmup` and `binarise_from` are fractions of all steps, `crop` and `cutout` pixels per 32 of resolution, `recalibrate`
-    the number of batches on which batch-norm statistics are taken anew after training (0 keeps the running ones), `ema` the decay
-    a step of the averaged weights (0 for none), `clip` the largest gradient norm (0 for none), `shuffle_weight` the final weight
+    the number of batches of 256 on which batch-norm statistics are taken anew after training (0 keeps the running ones), `ema`
+    the decay a step of the averaged weights (0 for none), `randaugment` the operations an image (0 for none), `clip` the largest gradient norm (0 for none), `shuffle_weight` the final weight
     of dynamic shuffle's orthogonality penalty.
     """
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evaluators.training import augment
+from evaluators.training.average import WeightAverage
 from evaluators.training.data import Data, Part
+from evaluators.training.distil import Teacher
+from evaluators.training.randaugment import randaugment
 from evaluators.training.recipe import Recipe
-from search_spaces.operators.dynamic_shuffle import set_binarised, shuffle_regulariser
+from evaluators.training.state import Epoch, restore, state_of
+from search_spaces.operators.dynamic_shuffle import DynamicShuffle, set_binarised, shuffle_regulariser
 
 EVALUATION_BATCH = 256
+CHECK_STEPS = 64  # a check of the loss waits for the device: on a GPU, not after every step
 
 
 class DivergedError(Exception):
-    """The training loss became infinite or not a number."""
+    """The training loss, or what the trained network puts out, became infinite or not a number."""
 
 
 class TimedOutError(Exception):
@@ -38,8 +45,17 @@ class Trained:
     evaluate_seconds: float
 
 
-def train(
-    network: nn.Module, data: Data, recipe: Recipe, *, seed: int, resolution: int, deadline: float | None = None
+def train(  # noqa: PLR0915 - the one loop, read from top to bottom
+    network: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    *,
+    seed: int,
+    resolution: int,
+    deadline: float | None = None,
+    teacher: Teacher | None = None,
+    start: Mapping[str, Tensor] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Trained:
     """Trains in place on the data's device and measures accuracy on the validation part.
 
@@ -52,91 +68,125 @@ def train(
         seed: of the order of the images and of augmentation.
         resolution: height and width to which the images are resized.
         deadline: `time.monotonic()` after which training is given up.
+        teacher: whose logits are learnt beside the labels.
+        start: the state after an earlier epoch of the same training, from which it goes on.
+        on_epoch: is called after every epoch; what it raises ends the training.
 
     Raises:
         DivergedError: the loss became non-finite.
         TimedOutError: the deadline passed.
     """
     data = data.at(resolution)
-    start = time.monotonic()
-    device = data.train.images.device
+    began = time.monotonic()
+    device = data.train.labels.device
     network.to(memory_format=torch.channels_last)
     generator = torch.Generator(device).manual_seed(seed)
-    optimiser = torch.optim.SGD(
-        _groups(network, recipe.weight_decay),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.momentum > 0,
-        fused=True,
-    )
-    averaged = _average_of(network, recipe.ema)
+    optimiser = _optimiser(network, recipe)
+    average = WeightAverage(network, decay=recipe.ema) if recipe.ema else None
+    parameters = list(network.parameters())
+    shuffles = any(isinstance(module, DynamicShuffle) for module in network.modules())
     steps_an_epoch = max(1, len(data.train) // recipe.batch_size)
     steps, step, mean_loss = recipe.epochs * steps_an_epoch, 0, math.nan
-    set_binarised(network, False)
-    for _ in range(recipe.epochs):
+    averages = average.tensors if average is not None else []
+    done = restore(start, network, optimiser, generator, average=averages) if start is not None else 0
+    step = done * steps_an_epoch
+    set_binarised(network, step > 0 and (step - 1) / steps >= recipe.binarise_from)
+    for number in range(done + 1, recipe.epochs + 1):
         network.train()
-        order = torch.randperm(len(data.train), device=device, generator=generator)
-        total = torch.zeros((), device=device)
-        for batch in order[: steps_an_epoch * recipe.batch_size].split(recipe.batch_size):
+        order = torch.randperm(len(data.train), device=device, generator=generator)[
+            : steps_an_epoch * recipe.batch_size
+        ]
+        total, first = torch.zeros((), device=device), step
+        for images, labels in data.train.batches(recipe.batch_size, order=order):
             progress = step / steps
-            if progress >= recipe.binarise_from > (step - 1) / steps:
+            if shuffles and progress >= recipe.binarise_from > (step - 1) / steps:
                 set_binarised(network, True)
             for group in optimiser.param_groups:
-                group["lr"] = recipe.learning_rate * _schedule(progress, recipe.warmup)
-            images, targets = _batch(data, data.train, batch, recipe, generator)
+                group["lr"] = recipe.learning_rate * schedule(progress, recipe.warmup)
+            batch, targets = _augmented(images, labels, data, recipe, generator)
             with _autocast(device):
-                loss = _loss(network(images), targets, recipe) + recipe.shuffle_weight * progress * shuffle_regulariser(
-                    network
-                )
+                logits = network(batch)
+            loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+            if teacher is not None:
+                loss = teacher.mix(loss, logits, batch)
+            if shuffles:
+                loss = loss + recipe.shuffle_weight * progress * shuffle_regulariser(network)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             if recipe.clip:
-                nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+                nn.utils.clip_grad_norm_(parameters, recipe.clip)
             optimiser.step()
-            if averaged is not None:
-                averaged.update_parameters(network)
+            if average is not None:
+                average.update()
             total += loss.detach()
             step += 1
-        mean_loss = float(total) / steps_an_epoch
-        if not math.isfinite(mean_loss):
-            raise DivergedError(f"the training loss became {mean_loss} in {step} of {steps} steps")
-        if deadline is not None and time.monotonic() > deadline:
-            raise TimedOutError(f"{step} of {steps} steps were done when the time was up")
-    if averaged is not None:
-        network.load_state_dict(averaged.module.state_dict())
+            if step % CHECK_STEPS == 0:
+                _check(total, step, steps)
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimedOutError(f"{step} of {steps} steps were done when the time was up")
+        _check(total, step, steps)
+        mean_loss = float(total) / max(1, step - first)
+        if on_epoch is not None:
+            rate = float(optimiser.param_groups[0]["lr"])
+            accuracy_now = partial(_accuracy_now, network, average, data)
+            state = partial(state_of, network, optimiser, generator, average=averages, epoch=number)
+            on_epoch(Epoch(number, recipe.epochs, mean_loss, rate, accuracy_now, state))
+    if average is not None:
+        average.put()
     set_binarised(network, True)
     if recipe.recalibrate:
-        recalibrate(network, data, batches=recipe.recalibrate, batch_size=EVALUATION_BATCH)
+        recalibrate(network, data, batches=recipe.recalibrate, generator=generator)
     trained = time.monotonic()
     accuracy = evaluate(network, data, data.validation)
-    return Trained(accuracy, mean_loss, recipe.epochs, trained - start, time.monotonic() - trained)
+    return Trained(accuracy, mean_loss, recipe.epochs, trained - began, time.monotonic() - trained)
+
+
+def _accuracy_now(network: nn.Module, average: WeightAverage | None, data: Data) -> float:
+    with average.lent() if average is not None else nullcontext():
+        return evaluate(network, data, data.validation)
 
 
 @torch.no_grad()
 def evaluate(network: nn.Module, data: Data, part: Part) -> float:
-    """The share of a part's images that the network, in eval mode, puts in the right class."""
+    """The share of a part's images that the network, in eval mode, puts in the right class.
+
+    Raises:
+        DivergedError: an output is infinite or not a number.
+    """
     network.eval()
-    correct = torch.zeros((), device=part.images.device)
-    for images, labels in zip(part.images.split(EVALUATION_BATCH), part.labels.split(EVALUATION_BATCH), strict=True):
+    correct = torch.zeros((), device=part.labels.device)
+    finite = torch.ones((), dtype=torch.bool, device=part.labels.device)
+    seen = 0
+    for images, labels in part.batches(EVALUATION_BATCH):
         with _autocast(images.device):
-            correct += (network(normalise(images, data)).argmax(1) == labels).sum()
-    return float(correct) / len(part)
+            logits = network(normalise(images, data))
+        finite &= logits.isfinite().all()
+        correct += (logits.argmax(1) == labels).sum()
+        seen += len(labels)
+    if not finite:
+        raise DivergedError("the network's outputs are not finite: its weights ran away in training")
+    return float(correct) / seen
 
 
 @torch.no_grad()
-def recalibrate(network: nn.Module, data: Data, *, batches: int, batch_size: int) -> None:
-    """Takes the statistics of every batch norm anew, as plain averages over some training batches.
+def recalibrate(network: nn.Module, data: Data, *, batches: int, generator: torch.Generator) -> None:
+    """Takes the statistics of every batch norm anew, as plain averages over some training batches drawn at random.
 
     After few steps the running averages lag behind the weights, which costs a short training most of its rank fidelity.
     """
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None
+    order = torch.randperm(len(data.train), device=data.train.labels.device, generator=generator)
+    # Batches of one size, since a plain average would weigh a small last one like the others.
+    size = min(EVALUATION_BATCH, len(order))
+    whole = min(batches, len(order) // size) * size
     network.train()
-    for images in data.train.images.split(batch_size)[:batches]:
-        network(normalise(images, data))
+    for images, _ in data.train.batches(size, order=order[:whole]):
+        with _autocast(images.device):
+            network(normalise(images, data))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()
@@ -147,9 +197,13 @@ def normalise(images: Tensor, data: Data) -> Tensor:
     return ((images.float() - data.mean) / data.std).contiguous(memory_format=torch.channels_last)
 
 
-def _batch(data: Data, part: Part, index: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    images, labels = part.images[index], part.labels[index]
+def _augmented(
+    images: Tensor, labels: Tensor, data: Data, recipe: Recipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Normalised images and targets: labels (N,), or shares of classes (N, classes) after mixup."""
     scale = data.resolution / 32
+    if recipe.randaugment:
+        images = randaugment(images, generator, operations=recipe.randaugment)
     if recipe.flip and data.flips:
         images = augment.flip(images, generator)
     if recipe.crop:
@@ -163,29 +217,25 @@ def _batch(data: Data, part: Part, index: Tensor, recipe: Recipe, generator: tor
     return batch, labels
 
 
-def _loss(logits: Tensor, targets: Tensor, recipe: Recipe) -> Tensor:
-    return F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
+def _check(total: Tensor, step: int, steps: int) -> None:
+    if not math.isfinite(float(total)):
+        raise DivergedError(f"the training loss became {float(total)} within {step} of {steps} steps")
 
 
-def _schedule(progress: float, warmup: float) -> float:
+def schedule(progress: float, warmup: float) -> float:
     """The learning rate as a fraction of its peak: linear warm-up, then half a cosine to zero (Loshchilov & Hutter 2017)."""
     if progress < warmup:
         return (progress + 0.01) / (warmup + 0.01)
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay on matrices and filters only: biases and batch norms are left free."""
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD in one fused kernel; weight decay on matrices and filters only: biases and batch norms are left free."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     free = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-
-
-def _average_of(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel | None:
-    if not decay:
-        return None
-    return torch.optim.swa_utils.AveragedModel(
-        copy.deepcopy(network), multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return torch.optim.SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True
     )
 
 
