@@ -101,6 +101,7 @@ class TrainingEvaluator:
         dataset: str,
         data_dir: str | None = None,
         skip_broken: bool = False,
+        train_images: int = 0,
         checksum: str = "",
         device: str = "cpu",
         threads: int = 1,
@@ -115,7 +116,9 @@ class TrainingEvaluator:
         elif share < 1:
             torch.cuda.set_per_process_memory_fraction(share)
         self._device = torch.device(device)
-        self._data = load(dataset, data_dir=data_dir, skip_broken=skip_broken).to(self._device)
+        self._data = load(dataset, data_dir=data_dir, skip_broken=skip_broken, train_images=train_images).to(
+            self._device
+        )
         if checksum and self._data.checksum != checksum:
             raise ValueError(
                 f"the data set {dataset!r} has checksum {self._data.checksum} on this worker and {checksum} on the driver: "

@@ -28,6 +28,9 @@ class SearchConfig:
     data_dir: str = option("", "folder in which the data set lies", metavar="DIR", group="what")
     download: bool = option(False, "fetch the data set if it is missing", group="what")
     skip_broken: bool = option(False, "leave out images that cannot be read", group="what")
+    train_images: int = option(
+        0, "train on so many images, drawn evenly from the classes; 0 for all", metavar="N", check=at_least(0), group="what"
+    )
     objectives: tuple[str, ...] = option(
         ("accuracy", "macs"), "two or more of accuracy, macs, params, latency_ms", metavar="A,B,…", group="what"
     )

@@ -76,6 +76,7 @@ def prepare(config: SearchConfig) -> Plan:
         "dataset": config.dataset,
         "data_dir": config.data_dir or None,
         "skip_broken": config.skip_broken,
+        "train_images": config.train_images,
         "checksum": data.checksum,
         "device": device,
     }
@@ -197,7 +198,11 @@ def _load(config: SearchConfig) -> Any:
 
     try:
         return load(
-            config.dataset, data_dir=config.data_dir or None, download=config.download, skip_broken=config.skip_broken
+            config.dataset,
+            data_dir=config.data_dir or None,
+            download=config.download,
+            skip_broken=config.skip_broken,
+            train_images=config.train_images,
         )
     except ValueError as error:
         raise UserError(str(error)) from None

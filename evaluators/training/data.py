@@ -103,6 +103,14 @@ class Data:
             self._resized[resolution] = self._with(*parts)
         return self._resized[resolution]
 
+    def limited(self, images: int, *, seed: int) -> Data:
+        """The same data with so many train images, stratified; mean, deviation and checksum stay those of all of them."""
+        if images >= len(self.train):
+            return self
+        _, kept = split(self.train.labels.cpu().numpy(), fraction=images / len(self.train), seed=seed + 1)
+        rows = torch.from_numpy(kept).to(self.train.labels.device)
+        return self._with(self.train.take(rows), self.validation, self.test)
+
     def _with(self, train: Part, validation: Part, test: Part) -> Data:
         device = train.labels.device
         return Data(

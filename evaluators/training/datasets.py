@@ -18,23 +18,37 @@ from evaluators.training.request import Request
 
 
 def load(
-    name: str, *, data_dir: str | None = None, download: bool = False, skip_broken: bool = False, seed: int = 0
+    name: str,
+    *,
+    data_dir: str | None = None,
+    download: bool = False,
+    skip_broken: bool = False,
+    train_images: int = 0,
+    seed: int = 0,
 ) -> Data:
     """The named data set: one of `DATASETS`, or `folder:DIR`; `seed` decides which images are held out for validation.
+
+    Where `train_images` is above 0, so many of the train part are kept, stratified; validation and test stay whole.
 
     Raises:
         ValueError: an unknown name, or images that are missing or unreadable.
     """
+    root = Path(data_dir or "~/.cache/nas").expanduser()
+    data = _read(Request(name=name, root=root, download=download, skip_broken=skip_broken, seed=seed))
+    return data.limited(train_images, seed=seed) if train_images else data
+
+
+def _read(request: Request) -> Data:
+    name = request.name
     if name.startswith("folder:"):
         from evaluators.training.folder import load_folder
 
-        return load_folder(Path(name.removeprefix("folder:")), seed=seed, skip_broken=skip_broken)
+        return load_folder(Path(name.removeprefix("folder:")), seed=request.seed, skip_broken=request.skip_broken)
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose {', '.join(DATASETS)} or folder:DIR"
         raise ValueError(f"the data set {name!r} is unknown: {hint}")
-    root = Path(data_dir or "~/.cache/nas").expanduser()
-    return DATASETS[name](Request(name=name, root=root, download=download, skip_broken=skip_broken, seed=seed))
+    return DATASETS[name](request)
 
 
 def _digits(request: Request) -> Data:
