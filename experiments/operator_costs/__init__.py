@@ -1,0 +1,1 @@
+"""What does each channel-mixing operator cost at the shapes of ResNet-50 and MobileNetV2?"""
