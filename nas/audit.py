@@ -68,10 +68,11 @@ def _progress(done: int, trainings: int, seconds: float) -> None:
 
 
 def _print(audit: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from nas.console import open_console
+
+    console = open_console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in (
         "ranked by",
@@ -99,7 +100,7 @@ def _print(audit: dict[str, Any]) -> None:
         markup=False,
         soft_wrap=True,
     )
-    console.print(f"noise ceiling (one seed of the reference against another): τ {audit['ceiling']:.2f}", markup=False)
+    console.print(f"noise ceiling (one seed of the reference against another): τ {audit['ceiling']:.2f}")
     found = audit["cheapest"]
     console.print(
         f"cheapest rung with τ ≥ {audit['wanted']:g}: " + (f"{found} epochs" if found else "none; give longer --rungs"),

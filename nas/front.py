@@ -100,19 +100,18 @@ def as_json(archive: Any) -> dict[str, Any]:
 
 
 def _print_table(run: str, archive: Any, found: list[Any]) -> None:
-    from rich.console import Console
-
+    from nas.console import open_console
     from nas.pick import knee_of
     from nas.report.table import front_table
 
-    console = Console(highlight=False)
+    console = open_console()
     counts = ", ".join(f"{len(archive.having(state))} {state}" for state in ("finished", "failed", "running"))
     if found:
         console.print(front_table(found, archive.objectives, knee=knee_of(found, archive.objectives).trial.key))
         volume = archive.hypervolume()
-        console.print(f"\n{counts} · front of {len(found)}, ◆ its knee · hypervolume {volume:.3f}", markup=False)
+        console.print(f"\n{counts} · front of {len(found)}, ◆ its knee · hypervolume {volume:.3f}")
     else:
-        console.print(f"{run}: no finished trial yet; {counts}", markup=False)
+        console.print(f"{run}: no finished trial yet; {counts}")
 
 
 def _csv(archive: Any, found: list[Any], run: str) -> bytes:

@@ -73,8 +73,9 @@ def _row(name: str) -> dict[str, Any]:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from nas.console import open_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("network", no_wrap=True)
@@ -94,8 +95,8 @@ def _print(rows: list[dict[str, Any]]) -> None:
             _percent(row["macs_difference"]),
             row["source"] + mark,
         )
-    console = Console(highlight=False, markup=False)
-    console.print(table, markup=False)
+    console = open_console()
+    console.print(table)
     for number, note in enumerate(notes, 1):
         console.print(f"[{number}] {note}")
 

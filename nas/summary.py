@@ -19,9 +19,9 @@ WORDS = {
 
 def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, rejected: int) -> None:
     """Prints the front and the cost of a run, and how to go on."""
-    from rich.console import Console
+    from nas.console import open_console
 
-    console = Console(highlight=False)
+    console = open_console()
     found = archive.front()
     if found:
         console.print()
@@ -30,15 +30,15 @@ def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, reject
     seconds = sum(sum(t.details.get("seconds", {}).get(k, 0.0) for k in ("total", "time")) for t in archive.trials)
     volume = archive.hypervolume()
     console.print()
-    console.print(f"{WORDS[ending]}: {len(finished)} finished, {len(failed)} failed", markup=False)
+    console.print(f"{WORDS[ending]}: {len(finished)} finished, {len(failed)} failed")
     if archive.limits:
         limits = ", ".join(map(str, archive.limits))
-        console.print(f"{rejected} architectures were rejected before training ({limits})", markup=False)
+        console.print(f"{rejected} architectures were rejected before training ({limits})")
     if volume is not None:
         line = f"front of {len(found)}, hypervolume {volume:.3f}, {clock(seconds)} of evaluation on the workers"
-        console.print(line, markup=False)
+        console.print(line)
     if ending == "failures" and failed:
-        console.print(f"the last failure was {failed[-1].failure}: {failed[-1].message}", markup=False, soft_wrap=True)
+        console.print(f"the last failure was {failed[-1].failure}: {failed[-1].message}", soft_wrap=True)
     path = folder.path
     if ending == "interrupted":
         lines = [("go on", f"python -m nas.search --resume {path}")]
@@ -52,4 +52,4 @@ def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, reject
         ]
     console.print()
     for word, command in lines:
-        console.print(f"{word:>12}: {command}", markup=False, soft_wrap=True)
+        console.print(f"{word:>12}: {command}", soft_wrap=True)
