@@ -9,6 +9,7 @@ from importlib import import_module
 COMMANDS: dict[str, str] = {
     "search": "search for architectures, or go on with a run",
     "front": "show the Pareto front of a run",
+    "train": "train chosen networks by the full recipe",
     "export": "take a network away: source, weights, ONNX",
     "bench": "compare algorithms on tabular benchmarks",
     "published": "list the published networks and their counts",

@@ -53,7 +53,7 @@ def _command(arguments: list[str]) -> int:
     archive = Archive.open(options.run)
     found = archive.front()
     if options.json:
-        print(json.dumps(as_json(archive), indent=2))
+        print(json.dumps(as_json(archive, run=options.run), indent=2))
     else:
         _print_table(options.run, archive, found)
     for file, write in (("csv", _csv), ("png", _png), ("html", _html)):
@@ -80,8 +80,11 @@ def _watch(options: argparse.Namespace) -> int:
     return watch(options.run, host=options.host or LOOPBACK, port=options.port or 0, say=say)
 
 
-def as_json(archive: Any) -> dict[str, Any]:
+def as_json(archive: Any, *, run: str) -> dict[str, Any]:
     """What `--json` prints."""
+    from nas.run import RunFolder
+    from nas.training.results import read_results
+
     states = [trial.state for trial in archive.trials]
     return {
         "objectives": [{"name": o.name, "goal": o.goal, "unit": o.unit} for o in archive.objectives],
@@ -96,13 +99,19 @@ def as_json(archive: Any) -> dict[str, Any]:
         ],
         "trials": {state: states.count(state) for state in ("finished", "failed", "running")},
         "hypervolume": archive.hypervolume(),
+        "trained": [
+            {"key": result.key, "label": result.label, "test_accuracy": result.about["test_accuracy"]}
+            for result in read_results(RunFolder.open(run))
+        ],
     }
 
 
 def _print_table(run: str, archive: Any, found: list[Any]) -> None:
     from nas.console import open_console
     from nas.pick import knee_of
-    from nas.report.table import front_table
+    from nas.report.table import front_table, trained_table
+    from nas.run import RunFolder
+    from nas.training.results import read_results
 
     console = open_console()
     counts = ", ".join(f"{len(archive.having(state))} {state}" for state in ("finished", "failed", "running"))
@@ -112,6 +121,10 @@ def _print_table(run: str, archive: Any, found: list[Any]) -> None:
         console.print(f"\n{counts} · front of {len(found)}, ◆ its knee · hypervolume {volume:.3f}")
     else:
         console.print(f"{run}: no finished trial yet; {counts}")
+    results = read_results(RunFolder.open(run))
+    if results:
+        console.print()
+        console.print(trained_table(results))
 
 
 def _csv(archive: Any, found: list[Any], run: str) -> bytes:

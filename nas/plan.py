@@ -61,7 +61,7 @@ def prepare(config: SearchConfig) -> Plan:
     faults: list[str] = []
     objectives = _collect(faults, lambda: parse_objectives(config.objectives, OBJECTIVES))
     limits = _collect(faults, lambda: parse_limits(config.limit, OBJECTIVES))
-    device, gpus = _collect(faults, lambda: _device(config.device)) or ("cpu", 0)
+    device, gpus = _collect(faults, lambda: find_device(config.device)) or ("cpu", 0)
     data = _collect(faults, lambda: _load(config))
     if faults or objectives is None or limits is None or data is None:
         raise UserError(*faults)
@@ -184,7 +184,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _device(name: str) -> tuple[str, int]:
+def find_device(name: str) -> tuple[str, int]:
+    """`cuda` or `cpu`, and how many GPUs there are; `auto` takes GPUs where there are any.
+
+    Raises:
+        UserError: GPUs are asked for and there are none.
+    """
     import torch
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -12,6 +12,8 @@ from nas.members import Member
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from nas.training.results import Result
+
 
 def number(value: float, unit: str) -> str:
     """A score as people read it: fractions in percent, counts with a suffix, times to three digits."""
@@ -53,6 +55,19 @@ def front_table(front: Sequence[Member], objectives: Sequence[Objective], *, kne
             member.trial.key[:8],
             describe(member.trial.architecture),
         )
+    return table
+
+
+def trained_table(results: Sequence[Result]) -> Table:
+    """What full training came to, as a table of its own: another recipe and another part than the front's scores."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", title="trained in full", title_justify="left")
+    table.add_column("key", no_wrap=True)
+    table.add_column("recipe", no_wrap=True)
+    table.add_column("test accuracy ↑", justify="right", no_wrap=True)
+    for result in results:
+        table.add_row(result.key[:8], result.label, str(result))
     return table
 
 
