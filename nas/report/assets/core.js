@@ -94,7 +94,8 @@ const scoresIn = (member) => state.data.axes.map((axis) => `${label(axis)} ${for
 // Architectures
 
 /** A stage's operator: its mixer, and which shuffle where there are several. */
-const operatorOf = (stage) => (stage.shuffle === undefined ? String(stage.mixer) : `${stage.mixer} (${stage.shuffle})`);
+const operatorOf = (stage) => inText(stage.shuffle === undefined ? String(stage.mixer) : `${stage.mixer} (${stage.shuffle})`);
+const inText = (name) => name.replace("static_dynamic", "static-dynamic").replaceAll("_", " ");
 
 /** The operator that most stages of a member use; of several the first. */
 function mainOperator(member) {
@@ -138,9 +139,9 @@ function inWords(architecture) {
 // Colours
 
 const OPERATOR_COLOURS = {
-  pix: "#1f83c4", conv1x1: "#e39a12", mux: "#c4559f", inverted_residual: "#8f74dd",
-  "shuffle (fixed)": "#8ccfae", "shuffle (dynamic)": "#1f9e78", "shuffle (static_dynamic)": "#0f6b56",
-  "shuffle_v2 (fixed)": "#b4c3f5", "shuffle_v2 (dynamic)": "#6f86ee", "shuffle_v2 (static_dynamic)": "#3c4fb5",
+  pix: "#1f83c4", conv1x1: "#e39a12", mux: "#c4559f", "inverted residual": "#8f74dd",
+  "shuffle (fixed)": "#8ccfae", "shuffle (dynamic)": "#1f9e78", "shuffle (static-dynamic)": "#0f6b56",
+  "shuffle v2 (fixed)": "#b4c3f5", "shuffle v2 (dynamic)": "#6f86ee", "shuffle v2 (static-dynamic)": "#3c4fb5",
 };
 const SPARE = ["#1f83c4", "#e39a12", "#1f9e78", "#c4559f", "#8f74dd", "#a0783c", "#5d6d7e", "#d4574e"];
 const operatorColour = (name) => OPERATOR_COLOURS[name] ?? SPARE[Math.max(0, operators().indexOf(name)) % SPARE.length];

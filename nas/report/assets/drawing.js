@@ -18,7 +18,7 @@ function drawChosen() {
   const drawn = member.architecture;
   redraw(byId("chosen-body"),
     scoreList(member),
-    ...(drawn?.stages ? [el("h3", {}, `Stage by stage, from ${drawn.input.resolution}×${drawn.input.resolution}×${drawn.input.channels} pixels`), picture(member), stageTable(member)]
+    ...(drawn?.stages ? [el("h3", {}, `Stage by stage, blocks × width, from ${drawn.input.resolution}×${drawn.input.resolution}×${drawn.input.channels} pixels`), picture(member), stageTable(member)]
       : [el("h3", {}, "Choices"), el("p", {}, inWords(drawn))]),
     ...command(member));
 }
@@ -27,7 +27,7 @@ function scoreList(member) {
   return el("dl", { class: "scores" }, state.data.axes.map((axis) => {
     const spread = spreadOf(member, axis);
     return el("div", {}, el("dt", {}, label(axis)), el("dd", {}, format(scoreOf(member, axis), axis.unit),
-      spread ? el("small", { title: spread.of }, rangeIn(spread.low, spread.high, axis.unit)) : null));
+      spread ? el("small", { title: spread.of }, rangeIn(spread.low, spread.high, axis.unit).replace(/ ms$/, "")) : null));
   }), member.replicates > 1 ? el("div", {}, el("dt", {}, "mean of"), el("dd", {}, `${member.replicates} replicates`)) : null);
 }
 
@@ -61,20 +61,20 @@ function picture(member) {
 }
 
 /** A name in lines short enough for a narrow column. */
-const wrap = (name) => name.split(/[ _]/);
+const wrap = (name) => name.split(" ");
 
 function stageTable(member) {
   const parts = partsOf(member.architecture);
   const costs = Object.entries(member.shares).filter(([, shares]) => shares !== null);
   const cell = (text) => el("td", { class: "number" }, text);
-  return el("div", { class: "scroll" }, el("table", { class: "tight" },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Part"), el("th", { scope: "col" }, "Operator"), el("th", { scope: "col", class: "number" }, "Blocks"),
-      el("th", { scope: "col", class: "number" }, "Width"), el("th", { scope: "col", class: "number" }, "Output"),
+  return el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Stages", "data-focus": "stages" }, el("table", { class: "tight" },
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Part"), el("th", { scope: "col" }, "Operator"), el("th", { scope: "col", class: "number" }, "Width"),
+      el("th", { scope: "col", class: "number" }, "Output"),
       costs.map(([name]) => el("th", { scope: "col" }, name === "macs" ? "MACs" : "Latency")))),
     el("tbody", {}, parts.map((part, i) => el("tr", {},
       el("th", { scope: "row" }, part.name),
       el("td", {}, swatch(part.kind === "stage" ? operatorColour(part.operator) : tone("faint")), " ", part.operator, el("small", {}, part.options)),
-      cell(part.depth), cell(part.width), cell(part.kind === "head" ? "1" : `${part.size}×${part.size}`),
+      cell(`${part.depth} × ${part.width}`), cell(part.kind === "head" ? "1" : `${part.size}×${part.size}`),
       costs.map(([, shares]) => meter(shares[i])))))));
 }
 

@@ -94,7 +94,7 @@ function colouring(drawn) {
     axis: {
       cmin: low, cmax: high, colorscale: scale(),
       colorbar: {
-        ...(narrow() ? { orientation: "h", y: 1, yanchor: "bottom" } : { title: { text: label(axis), side: "right" } }),
+        ...(narrow() ? { orientation: "h", y: 1, yanchor: "bottom", ypad: 2, title: { text: "" } } : { title: { text: label(axis), side: "right" } }),
         thickness: 9, outlinewidth: 0, len: 0.9, tickmode: "array", tickvals: at,
         ticktext: at.map((value) => format(isLog(axis) ? 10 ** value : value, axis.unit)),
       },
@@ -123,13 +123,16 @@ function showTip(curve, index) {
   const named = member.key === state.data.knee ? " · knee" : member.front ? " · front" : "";
   tip.replaceChildren(
     el("b", {}, `Trial ${member.number}`), el("span", { class: "muted" }, named),
-    ...state.data.axes.map((axis) => el("div", {}, el("span", { class: "muted" }, `${label(axis)} `), el("b", {}, format(scoreOf(member, axis), axis.unit)))),
+    el("p", {}, state.data.axes.map((axis) => el("span", {}, el("span", { class: "muted" }, `${label(axis)} `), el("b", {}, format(scoreOf(member, axis), axis.unit))))),
     stagesIn(member.architecture));
   const place = spot(curve, index);
   const card = tip.parentElement.getBoundingClientRect();
   tip.hidden = false;
-  const left = place.x - card.left;
+  const left = place.x - card.left - 1; // the card has a border
   const beside = left + 16 + tip.offsetWidth > card.width ? left - tip.offsetWidth - 16 : left + 16;
+  const mark = byId("mark");
+  mark.hidden = false;
+  Object.assign(mark.style, { left: `${left}px`, top: `${place.y - card.top - 1}px` });
   tip.style.left = `${Math.max(4, beside)}px`;
   tip.style.top = `${Math.max(4, place.y - card.top - tip.offsetHeight / 2)}px`;
 }
@@ -154,6 +157,7 @@ function spot(curve, index) {
 
 function hideTip() {
   byId("tip").hidden = true;
+  byId("mark").hidden = true;
 }
 
 function walkFront(event) {

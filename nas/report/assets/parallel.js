@@ -118,7 +118,7 @@ function axisNode(axis, i, height) {
   const ends = axis.numeric ? [[0, axis.words(0), 16], [1, axis.words(1), -6]] : axis.steps.map((name, step) => [(step + 0.5) / axis.steps.length, name, 4]);
   for (const [place, words, shift] of ends) {
     node.append(svg("text", { x: axis.numeric ? 0 : 7, y: yOf(place, height) + shift, "text-anchor": axis.numeric ? "middle" : "start", "paint-order": "stroke", stroke: tone("card"), "stroke-width": 4 },
-      words.replace("static_dynamic", "static dyn.")));
+      inText(words)));
   }
   if (range) node.append(svg("rect", { class: "kept", x: -7, width: 14, y: yOf(Math.min(1, range[1]), height), height: Math.max(3, yOf(Math.max(0, range[0]), height) - yOf(Math.min(1, range[1]), height)), rx: 3 }));
   return node;
@@ -138,7 +138,7 @@ function drawLines(canvas, width, height) {
   const pen = canvas.getContext("2d");
   pen.scale(dense, dense);
   const colours = colouring(members());
-  const crowd = Math.max(0.1, Math.min(0.5, 60 / Math.max(1, members().length)));
+  const crowd = Math.max(0.1, Math.min(0.6, 60 / Math.max(1, state.matching.filter(Boolean).length)));
   const line = (member, i, colour, alpha, thick) => {
     pen.strokeStyle = colour;
     pen.globalAlpha = alpha;

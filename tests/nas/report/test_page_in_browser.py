@@ -83,18 +83,24 @@ def test_pointing_shows_the_architecture_and_clicking_chooses_it(visit: Visit, u
     assert f"Trial {member.trial.number}" in tip.inner_text()
     assert tip.locator("li").count() == len(member.trial.architecture["stages"]) + 2
     watched.page.mouse.click(x, y)
-    watched.page.wait_for_function("(n) => document.querySelector('#chosen .badge').textContent === n", arg=f"trial {member.trial.number}")
+    watched.page.wait_for_function(
+        "(n) => document.querySelector('#chosen .badge').textContent === n", arg=f"trial {member.trial.number}"
+    )
     assert f"--pick key:{member.trial.key}" in watched.page.locator("#command").inner_text()
     assert watched.page.locator("#chosen tbody tr").count() == len(member.trial.architecture["stages"]) + 2
     assert "%" in watched.page.locator("#chosen .meter").first.inner_text()
-    assert watched.page.locator('#trials tr[aria-current="true"] button').inner_text().endswith(str(member.trial.number))
+    assert (
+        watched.page.locator('#trials tr[aria-current="true"] button').inner_text().endswith(str(member.trial.number))
+    )
 
 
 def test_axes_and_colour_can_be_switched(visit: Visit, url: str) -> None:
     watched = visit(url)
     watched.page.get_by_label("Horizontal").select_option("latency_ms")
     watched.page.get_by_label("Vertical").select_option("macs")
-    assert "MACs (less is better) against latency (less is better)" in watched.page.locator("#front").get_attribute("aria-label")
+    assert "MACs (less is better) against latency (less is better)" in watched.page.locator("#front").get_attribute(
+        "aria-label"
+    )
     assert watched.page.locator("#front .xtitle").text_content() == "latency (less is better)"
     watched.page.get_by_label("Colour").select_option("operator")
     assert "pix" in watched.page.locator("#front-legend").inner_text()
@@ -119,13 +125,19 @@ def test_brushing_an_axis_filters_the_whole_page(visit: Visit, url: str, archive
     watched.page.mouse.wheel(0, -100)
     watched.settle()
     box = axis_box(watched, "stage1.mixer")
-    pix = watched.page.locator('#parallel g[data-focus="stage1.mixer"] text', has_text=re.compile("^pix$")).bounding_box()
+    pix = watched.page.locator(
+        '#parallel g[data-focus="stage1.mixer"] text', has_text=re.compile("^pix$")
+    ).bounding_box()
     watched.page.mouse.click(box["x"] + box["width"] / 2, pix["y"] + pix["height"] / 2)
     everyone = {t.key: t for t in archive.trials if t.state == "finished"}
     expected = sum(t.architecture["stages"][0]["mixer"] == "pix" for t in everyone.values())
     assert watched.page.locator("#matches").inner_text() == f"{expected} of {len(everyone)} architectures match"
     assert watched.page.locator("#trials-count").inner_text() == f"{min(100, expected)} of {expected} rows"
-    assert sum(watched.page.evaluate("document.getElementById('front').data.slice(0, 5).map((t) => t.mode === 'markers' ? t.x.length : 0)")) == len(everyone)
+    assert sum(
+        watched.page.evaluate(
+            "document.getElementById('front').data.slice(0, 5).map((t) => t.mode === 'markers' ? t.x.length : 0)"
+        )
+    ) == len(everyone)
 
     box = axis_box(watched, "accuracy")
     middle = box["x"] + box["width"] / 2
@@ -155,11 +167,26 @@ def test_everything_can_be_done_with_the_keyboard(visit: Visit, url: str, archiv
     stops: list[str] = []
     for _ in range(60):
         watched.page.keyboard.press("Tab")
-        stop = watched.page.evaluate("(() => { const n = document.activeElement; return n.id || n.dataset.focus || n.className || n.tagName; })()")
+        stop = watched.page.evaluate(
+            "(() => { const n = document.activeElement; return n.id || n.dataset.focus || n.className || n.tagName; })()"
+        )
         if stop in {"BODY", ""}:
             break
         stops.append(stop)
-    order = ["skip", "theme", "x", "y", "colour", "front", "copy", "network", "resolution", "accuracy", "trials", "front"]
+    order = [
+        "skip",
+        "theme",
+        "x",
+        "y",
+        "colour",
+        "front",
+        "copy",
+        "network",
+        "resolution",
+        "accuracy",
+        "trials",
+        "front",
+    ]
     assert [stop for stop in stops if stop in order] == order
 
     watched.page.locator("#front").focus()
@@ -202,7 +229,9 @@ def test_every_control_has_a_name_and_every_chart_a_description(visit: Visit, ur
     for name in ("history", "operators"):
         assert len(page.locator(f"#{name}").get_attribute("aria-label")) > 20
     assert page.locator("main h1, header h1").count() == 1
-    assert page.evaluate("[...document.querySelectorAll('[id]')].length === new Set([...document.querySelectorAll('[id]')].map((n) => n.id)).size")
+    assert page.evaluate(
+        "[...document.querySelectorAll('[id]')].length === new Set([...document.querySelectorAll('[id]')].map((n) => n.id)).size"
+    )
 
 
 def test_the_table_sorts_and_shows_all(visit: Visit, url: str) -> None:
@@ -254,17 +283,21 @@ def test_the_theme_is_the_systems_until_one_is_chosen(visit: Visit, url: str, sc
     page.get_by_label("Theme").select_option("auto")
     assert (ground() < 200) == (scheme == "dark")
     page.emulate_media(color_scheme="light")
-    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
     assert ground() > 600
 
 
-def test_a_phone_shows_it_without_scrolling_sideways_and_a_tap_chooses(visit: Visit, url: str, archive: Synthetic) -> None:
+def test_a_phone_shows_it_without_scrolling_sideways_and_a_tap_chooses(
+    visit: Visit, url: str, archive: Synthetic
+) -> None:
     watched = visit(url, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
     assert watched.page.evaluate("document.documentElement.scrollWidth") <= 360
     member = archive.front()[-1]
     watched.page.locator("#front").scroll_into_view_if_needed()
     watched.page.touchscreen.tap(*spot(watched, member.trial.key))
-    watched.page.wait_for_function("(n) => document.querySelector('#chosen .badge').textContent === n", arg=f"trial {member.trial.number}")
+    watched.page.wait_for_function(
+        "(n) => document.querySelector('#chosen .badge').textContent === n", arg=f"trial {member.trial.number}"
+    )
 
 
 def test_without_motion_colour_or_javascript_the_page_still_says_what_to_do(visit: Visit, url: str) -> None:
@@ -283,7 +316,10 @@ def test_hostile_names_run_nothing(visit: Visit, archive: Synthetic, tmp_path: P
     watched = visit(written(spoiled, tmp_path, title="x" + HOSTILE.replace("/", "")))
     watched.page.locator("#facets label").first.click()
     watched.page.locator("#trials tbody button").first.click()
-    x, y = watched.page.locator("#front").bounding_box()["x"] + 200, watched.page.locator("#front").bounding_box()["y"] + 200
+    x, y = (
+        watched.page.locator("#front").bounding_box()["x"] + 200,
+        watched.page.locator("#front").bounding_box()["y"] + 200,
+    )
     watched.page.mouse.move(x, y)
     watched.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     watched.settle()
@@ -327,8 +363,7 @@ def test_a_run_without_a_finished_trial_has_a_page(visit: Visit, tmp_path: Path)
     assert page.locator("#failures details").count() > 0
 
 
-@pytest.mark.parametrize("names", ["accuracy", "accuracy,macs,params,latency_ms"])
-@pytest.mark.parametrize("n", [1, 2, 40])
+@pytest.mark.parametrize("names, n", [("accuracy", 2), ("accuracy", 30), ("accuracy,macs,params,latency_ms", 1)])
 def test_any_number_of_objectives_and_trials(visit: Visit, tmp_path: Path, names: str, n: int) -> None:
     watched = visit(written(synthetic(n, objectives=names, failed=0), tmp_path))
     assert watched.page.locator("#trials tbody tr").count() >= 1

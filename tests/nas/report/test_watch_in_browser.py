@@ -32,7 +32,9 @@ def test_the_live_page_follows_the_run_and_keeps_its_place(visit: Callable[..., 
         for trial in archive.trials[25:]:
             add_trial(written, trial)
         finished = sum(trial.state == "finished" for trial in archive.trials)
-        page.wait_for_function("(n) => document.querySelector('#figures strong').textContent === n", arg=str(finished), timeout=15_000)
+        page.wait_for_function(
+            "(n) => document.querySelector('#figures strong').textContent === n", arg=str(finished), timeout=15_000
+        )
         assert page.locator("#chosen .badge").first.inner_text() == chosen
         assert page.get_by_label("Horizontal").input_value() == "params"
         assert axis.get_attribute("aria-valuetext") == kept
