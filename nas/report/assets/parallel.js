@@ -4,7 +4,7 @@
 
 const STEPS = 10; // of a numeric axis, for the keyboard
 const EDGE = { top: 54, bottom: 24, side: 56, gap: 92 };
-let facets = null; // which groups of choices have axes
+const facets = new Set(["network", "mixer", "genes"]); // which groups of choices have axes
 let parallel = []; // the axes as drawn
 let drag = null;
 
@@ -14,7 +14,6 @@ const facetOf = (name) => (/^stage\d+\./.test(name) ? name.split(".")[1] : name.
 const facetNames = () => [...new Set(state.data.choices.map((choice) => facetOf(choice.name)))];
 
 function drawFacets() {
-  facets ??= new Set(facetNames().filter((name) => ["network", "mixer", "genes"].includes(name)));
   const box = byId("facets");
   redraw(box, box.querySelector("legend"), facetNames().map((name) => el("label", {},
     el("input", { type: "checkbox", checked: facets.has(name), "data-focus": name, on: { change: (event) => toggleFacet(name, event.target.checked) } }), name)));

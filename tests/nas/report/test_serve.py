@@ -137,7 +137,7 @@ def test_ctrl_c_stops_the_command_with_130(run: Path) -> None:
         assert process.stdout is not None and process.stderr is not None
         url = process.stdout.readline().strip()
         found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)(/[\w-]{32}/)", url)
-        assert found is not None, url
+        assert found is not None, url or process.stderr.read()
         assert ask(int(found[1]), found[2])[0] == 200
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(timeout=10) == 130

@@ -12,7 +12,7 @@ from nas.serve import Source, make_server
 
 def test_the_live_page_follows_the_run_and_keeps_its_place(visit: Callable[..., Watched], tmp_path: Path) -> None:
     archive = synthetic(40, failed=0.1, seed=5)
-    written = write_run(tmp_path / "run", archive, upto=25)
+    written = write_run(tmp_path / "run", archive, upto=0)
     server = make_server(Source(str(tmp_path / "run")), token="token")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -21,6 +21,10 @@ def test_the_live_page_follows_the_run_and_keeps_its_place(visit: Callable[..., 
         watched = visit(f"{address}token/", complaints_allowed=True)
         page = watched.page
         page.get_by_text("live", exact=True).wait_for()
+        page.get_by_text("No trial has finished yet.").wait_for()
+        for trial in archive.trials[:25]:
+            add_trial(written, trial)
+        page.get_by_role("slider", name="Filter by stage1.mixer").wait_for(timeout=15_000)
         page.locator("#trials tbody button").last.click()
         chosen = page.locator("#chosen .badge").first.inner_text()
         page.get_by_label("Horizontal").select_option("params")
