@@ -191,6 +191,8 @@ class TrainingEvaluator:
                     "lower_ms": latency.lower_ms,
                     "upper_ms": latency.upper_ms,
                     "repeats": latency.repeats,
+                    "repeat_error": round(latency.repeat_error, 4),
+                    "interrupted": round(latency.interrupted, 3),
                     "device": str(self._device),
                     "batch_size": 1,
                 },

@@ -1,58 +1,159 @@
-"""How long one forward pass takes on this device: warmed up, repeated, with its spread; it knows no training."""
+"""How long one forward pass takes on this device: warmed up, repeated in turns, with its interval; it knows no training.
+
+Several networks are timed in turns, so that a machine that is slow for a while is slow for all of them alike. A pass during which
+the system took the processor away is not counted, where enough others are left: it would tell of the system, and long passes
+would suffer more than short ones.
+"""
 
 from __future__ import annotations
 
+import math
+import resource
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from evaluators.runtimes import RUNTIMES
+
+BURST_SECONDS = 0.03
+WARM_WINDOW = 5
+STABLE = 0.05
+
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one forward pass: the median, and the quartiles as its spread, over `repeats` timed passes."""
+    """Milliseconds of one forward pass: the median, its 95 % interval, over `repeats` timed passes.
+
+    `repeat_error` is the relative difference between the medians of the even and of the odd turns, `even_ms` and `odd_ms`: what a second measurement
+    would differ by. `interrupted` is the share of passes that the system interrupted: near 1, the machine is too busy to trust this.
+    """
 
     median_ms: float
     lower_ms: float
     upper_ms: float
     repeats: int
+    repeat_error: float = 0.0
+    interrupted: float = 0.0
+    even_ms: float = 0.0
+    odd_ms: float = 0.0
 
 
-@torch.inference_mode()
 def measure_latency(
-    network: nn.Module, shape: tuple[int, int, int, int], *, device: torch.device, seconds: float = 0.5, least: int = 20
+    network: nn.Module,
+    shape: tuple[int, int, int, int],
+    *,
+    device: torch.device,
+    runtime: str = "torch",
+    seconds: float = 0.5,
+    least: int = 20,
 ) -> Latency:
-    """Times a network in eval mode, channels-last, on random input of `shape` (N, C, H, W).
+    """Times a network in eval mode on random input of `shape` (N, C, H, W).
 
-    Warms up until the time of a pass no longer falls (two halves of a window within 5 %, at most half of `seconds`), then repeats
-    for `seconds`, at least `least` times. Give the device to this call alone: beside other work the figures mean nothing.
+    Warms up until the time of a pass no longer falls, then repeats for `seconds`, at least `least` times. Give the device to this
+    call alone: beside other work the figures mean nothing.
+
+    Raises:
+        ValueError: no runtime of that name, or one that does not run on the device.
     """
-    network = network.eval().to(device).to(memory_format=torch.channels_last)
-    x = torch.randn(shape, device=device).contiguous(memory_format=torch.channels_last)
+    run = prepared(network, shape, device=device, runtime=runtime)
+    turns = max(4, round(seconds / BURST_SECONDS / 2) * 2)
+    (latency,) = measure_in_turns([run], turns=turns, burst_seconds=seconds / turns, least=math.ceil(least / turns))
+    return latency
+
+
+def prepared(
+    network: nn.Module, shape: tuple[int, int, int, int], *, device: torch.device, runtime: str
+) -> Callable[[], None]:
+    """One forward pass of a network, made ready for a runtime; the call returns when the device has done it.
+
+    Raises:
+        ValueError: no runtime of that name, or one that does not run on the device.
+    """
+    if runtime not in RUNTIMES:
+        raise ValueError(f"the runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
+    return RUNTIMES[runtime](network.eval().to(device), x)
+
+
+def measure_in_turns(
+    runs: Sequence[Callable[[], None]], *, turns: int = 6, burst_seconds: float = BURST_SECONDS, least: int = 3
+) -> list[Latency]:
+    """Times each of several passes, one burst of each in every turn: a latency for each, in order.
+
+    Each is warmed up first, until two windows of five passes agree within 5 %, for at most half a second.
+    """
+    for run in runs:
+        _warm_up(run)
+    bursts: list[list[_Burst]] = [[] for _ in runs]
+    for _ in range(turns):
+        for run, mine in zip(runs, bursts, strict=True):
+            run()  # brings code and data back into the caches
+            mine.append(_burst(run, burst_seconds, least))
+    return [_summary(mine) for mine in bursts]
+
+
+@dataclass(frozen=True)
+class _Burst:
+    """Seconds of the passes that count, and how many passes were interrupted, of all."""
+
+    seconds: list[float]
+    interrupted: int
+    passes: int
+
+
+def _warm_up(run: Callable[[], None], *, seconds: float = 0.5) -> None:
     window: list[float] = []
-    stop = time.perf_counter() + seconds / 2
-    while time.perf_counter() < stop:
-        window.append(_pass(network, x))
-        if len(window) >= 10:
-            early, late = statistics.median(window[-10:-5]), statistics.median(window[-5:])
-            if abs(early - late) <= 0.05 * late:
-                break
-    times: list[float] = []
     stop = time.perf_counter() + seconds
-    while len(times) < least or time.perf_counter() < stop:
-        times.append(_pass(network, x))
-    lower, median, upper = statistics.quantiles(times, n=4)
-    return Latency(median * 1e3, lower * 1e3, upper * 1e3, len(times))
+    while time.perf_counter() < stop:
+        window.append(_timed(run))
+        if len(window) >= 2 * WARM_WINDOW:
+            early = statistics.median(window[-2 * WARM_WINDOW : -WARM_WINDOW])
+            late = statistics.median(window[-WARM_WINDOW:])
+            if early <= late * (1 + STABLE):
+                return
 
 
-def _pass(network: nn.Module, x: torch.Tensor) -> float:
-    """Seconds of one forward pass, the device's queue empty before and after."""
-    if x.device.type == "cuda":
-        torch.cuda.synchronize(x.device)
+def _burst(run: Callable[[], None], seconds: float, least: int) -> _Burst:
+    whole: list[float] = []
+    broken: list[float] = []
+    stop = time.perf_counter() + seconds
+    while len(whole) + len(broken) < least or time.perf_counter() < stop:
+        before = _switches()
+        taken = _timed(run)
+        (whole if _switches() == before else broken).append(taken)
+    return _Burst(whole or broken, len(broken), len(whole) + len(broken))
+
+
+def _switches() -> int:
+    """How often the system has taken a processor away from this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def _timed(run: Callable[[], None]) -> float:
     start = time.perf_counter()
-    network(x)
-    if x.device.type == "cuda":
-        torch.cuda.synchronize(x.device)
+    run()
     return time.perf_counter() - start
+
+
+def _summary(bursts: list[_Burst]) -> Latency:
+    """The median of the turns' medians, and its interval."""
+    medians = [statistics.median(burst.seconds) for burst in bursts]
+    median = statistics.median(medians)
+    # The median of k turns has a standard error of about 1.2533 σ/√k, σ taken from their middle half so that one odd turn is one.
+    lower, _, upper = statistics.quantiles(medians, n=4) if len(medians) > 1 else (median, median, median)
+    half = 1.96 * 1.2533 * (upper - lower) / 1.349 / math.sqrt(len(medians))
+    even, odd = statistics.median(medians[::2]), statistics.median(medians[1::2] or medians)
+    return Latency(
+        median_ms=median * 1e3,
+        lower_ms=max(0.0, median - half) * 1e3,
+        upper_ms=(median + half) * 1e3,
+        repeats=sum(len(burst.seconds) for burst in bursts),
+        repeat_error=abs(even - odd) / median,
+        even_ms=even * 1e3,
+        odd_ms=odd * 1e3,
+        interrupted=sum(burst.interrupted for burst in bursts) / sum(burst.passes for burst in bursts),
+    )

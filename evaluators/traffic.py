@@ -1,0 +1,81 @@
+"""What a module does, as a few numbers that its latency depends on, from a forward pass without data; it knows no clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+MATRIX = {"convolution", "addmm", "mm", "bmm"}
+FREE = {
+    "view",
+    "_unsafe_view",
+    "t",
+    "transpose",
+    "expand",
+    "detach",
+    "unsqueeze",
+    "squeeze",
+    "slice",
+    "select",
+    "permute",
+    "split",
+}
+FEATURES = (
+    "operations",
+    "convolutions",
+    "dense_macs",
+    "pointwise_macs",
+    "grouped_macs",
+    "elements",
+    "elementwise_elements",
+    "weights",
+)
+
+
+def traffic(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> dict[str, float]:
+    """The `FEATURES` of one forward pass: calls of operations, of convolutions and matrix products, multiply-adds by kind,
+    elements read and written, those of elementwise operations, and weights.
+    """
+    with torch.device("meta"):
+        module = build().eval()
+    log = _Log()
+    with log, torch.no_grad():
+        module(torch.empty(shape, device="meta"))
+    return log.sums
+
+
+class _Log(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sums = dict.fromkeys(FEATURES, 0.0)
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        out = function(*arguments, **(options or {}))
+        name = function.overloadpacket.__name__
+        if name in FREE:
+            return out
+        inputs = [a for a in torch.utils._pytree.tree_leaves(arguments) if isinstance(a, Tensor)]
+        outputs = [o for o in torch.utils._pytree.tree_leaves(out) if isinstance(o, Tensor)]
+        elements = float(sum(t.numel() for t in (*inputs, *outputs)))
+        self.sums["operations"] += 1
+        self.sums["elements"] += elements
+        if name not in MATRIX:
+            self.sums["elementwise_elements"] += elements
+            return out
+        self.sums["convolutions"] += 1
+        if name == "convolution":
+            weight = inputs[1]
+            self.sums["weights"] += weight.numel()
+            macs = outputs[0].numel() * math.prod(weight.shape[1:])
+            kind = (
+                "grouped" if weight.shape[1] < inputs[0].shape[1] else "pointwise" if weight.shape[2] == 1 else "dense"
+            )
+            self.sums[f"{kind}_macs"] += macs
+        else:
+            self.sums["pointwise_macs"] += outputs[0].numel() * inputs[-1].shape[-2]
+        return out

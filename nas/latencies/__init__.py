@@ -1,0 +1,1 @@
+"""Latency tables: building them on a device, and measuring a front again."""
