@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   python -m nas.search --space pix --dataset folder:my-images --budget 100 --out runs/mine
   python -m nas.search --resume runs/mine --budget 200   # after a crash or a kill, or to add budget
   python -m nas.search --space pix --describe            # what is searched
+  python -m nas.search --address auto --storage postgresql+psycopg://me@db/nas   # on a cluster
 """
 
 
@@ -58,7 +59,7 @@ def _command(arguments: list[str]) -> int:
 
 
 # Options that a resume may change: they decide how far and where a run goes, not what its trials mean.
-RESUMABLE = {"budget", "backend", "workers", "trial_timeout", "algorithm", "data_dir", "device"}
+RESUMABLE = {"budget", "backend", "workers", "trial_timeout", "algorithm", "data_dir", "device", "address", "storage"}
 
 
 def _resume(path: str, given: dict[str, Any], file: str | None) -> int:
@@ -88,9 +89,10 @@ def _free_path(config: SearchConfig) -> Path:
 
 def _conclude(session: Any) -> int:
     """Runs the search and says what it came to."""
-    from nas.summary import print_summary
+    from nas.summary import print_summary, write_report
 
     ending = session.run()
+    write_report(session.folder, session.archive)
     print_summary(session.folder, session.archive, ending=ending, rejected=session.rejected)
     return {"budget": 0, "exhausted": 0, "failures": 1, "interrupted": 130}[ending]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evaluators.evaluation import write_atomically
 from nas.archive import Archive
 from nas.loop import Ending
 from nas.pick import knee_of
@@ -15,6 +16,16 @@ WORDS = {
     "failures": "twenty trials in a row failed",
     "interrupted": "stopped; nothing finished is lost",
 }
+
+
+def write_report(folder: RunFolder, archive: Archive) -> None:
+    """Writes `report.html` into the run's folder, once a trial has finished."""
+    from nas.report.page import page
+
+    found = archive.front()
+    if found:
+        text = page(archive, found, title=folder.path.resolve().name, run=str(folder.path))
+        write_atomically(folder.path / "report.html", text.encode())
 
 
 def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, rejected: int) -> None:
@@ -46,7 +57,7 @@ def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, reject
         lines = [("more trials", f"python -m nas.search --resume {path} --budget {2 * max(1, len(finished))}")]
     if found:
         lines = [
-            ("look", f"python -m nas.front {path} --html {path}/report.html"),
+            ("look", f"{path}/report.html, or python -m nas.front {path}"),
             ("take away", f"python -m nas.export {path} --pick knee --to {path}/exports/knee"),
             *lines,
         ]
