@@ -6,8 +6,8 @@ evaluates it again.
 
 from __future__ import annotations
 
-import fcntl
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,17 @@ from evaluators.objective import Objective
 from nas.errors import UserError
 from nas.members import Member, front, hypervolume
 from nas.problem import Limit, Proposal, State, Trial
-from nas.run import RunFolder
-from search_spaces.space import Genotype, Space
+from nas.records import read_frame, read_limits, read_objectives, read_trial
+from nas.run import Place, RunFolder
+from nas.storage import open_storage, public, readable
+from search_spaces.space import Space
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.storages import BaseStorage
-
-STUDY = "nas"
 
 
-def open_study(run: str | Path) -> optuna.Study:
-    """The run's study, to read, plot or open in a dashboard.
+def open_study(run: str | Path, *, url: str = "") -> optuna.Study:
+    """The run's study, to read, plot or open in a dashboard; `url` is where its database is now, if that has moved.
 
     Raises:
         UserError: there is no run, or its study cannot be read.
@@ -35,37 +34,18 @@ def open_study(run: str | Path) -> optuna.Study:
     import optuna
 
     folder = RunFolder.open(run)
+    place = folder.place()
+    url = url or place.url
     try:
-        return optuna.load_study(study_name=STUDY, storage=_storage(folder))
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, AssertionError) as error:
+        with readable(url):
+            return optuna.load_study(study_name=place.study, storage=open_storage(folder, url=url))
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # a damaged journal can break Optuna's replay in any way
         raise UserError(
-            f"the study {str(folder.journal)!r} cannot be read ({type(error).__name__}: {error}): "
+            f"the study {public(url) or str(folder.journal)!r} cannot be read ({type(error).__name__}: {str(error)[:200]}): "
             f"look at it with python -m nas.doctor {run}"
         ) from error
-
-
-def _storage(folder: RunFolder) -> BaseStorage:
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.storages.JournalStorage(JournalFileBackend(str(folder.journal), lock_obj=_lock(folder.journal)))
-
-
-def _lock(journal: Path) -> Any:
-    """A lock that the kernel releases when its holder dies; Optuna's own links would stand in the way for 30 s after a crash."""
-    from optuna.storages.journal._file import BaseJournalFileLock
-
-    class KernelLock(BaseJournalFileLock):
-        def acquire(self) -> bool:
-            self._file = open(f"{journal}.lock", "a")  # noqa: SIM115
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            return True
-
-        def release(self) -> None:
-            self._file.close()
-
-    return KernelLock()
 
 
 class Archive:
@@ -79,15 +59,24 @@ class Archive:
         self._study_id = study._study_id
         self._space = space
         attributes = study.user_attrs
-        self.objectives: tuple[Objective, ...] = tuple(Objective(**row) for row in attributes["objectives"])
-        self.limits: tuple[Limit, ...] = tuple(Limit(**row) for row in attributes["limits"])
-        self.recipe: dict[str, Any] = attributes["recipe"]
-        self.frame: dict[str, list[float]] = attributes["frame"]
+        self.objectives: tuple[Objective, ...] = read_objectives(attributes["objectives"])
+        self.limits: tuple[Limit, ...] = read_limits(attributes["limits"])
+        self.recipe: dict[str, Any] = dict(attributes["recipe"])
+        self.frame: dict[str, list[float]] = read_frame(attributes["frame"])
         self._ids: list[int] = []
         self._trials: list[Trial] = []
+        self._counts: Counter[State] = Counter()
         for frozen in study.get_trials(deepcopy=False):
+            trial = read_trial(
+                frozen.user_attrs,
+                number=frozen.number,
+                state=frozen.state.name,
+                genotype=space.genotype(frozen.params) if space is not None else (),
+                objectives=self.objectives,
+            )
             self._ids.append(frozen._trial_id)
-            self._trials.append(_read(frozen, space))
+            self._trials.append(trial)
+            self._counts[trial.state] += 1
 
     @classmethod
     def create(
@@ -99,15 +88,24 @@ class Archive:
         limits: Sequence[Limit],
         recipe: Mapping[str, Any],
         frame: Mapping[str, Sequence[float]],
+        place: Place = Place(),  # noqa: B008
     ) -> Archive:
-        """A new study in the run's folder."""
+        """A new study in the run's folder, or in the database of `place`.
+
+        Raises:
+            UserError: the database cannot be used.
+        """
         import optuna
         from optuna.study import StudyDirection
 
         directions = [
             StudyDirection.MINIMIZE if objective.goal == "min" else StudyDirection.MAXIMIZE for objective in objectives
         ]
-        study = optuna.create_study(study_name=STUDY, storage=_storage(folder), directions=directions)
+        if not place.url:
+            folder.journal.touch(exist_ok=False)
+        with readable(place.url):
+            storage = open_storage(folder, url=place.url)
+            study = optuna.create_study(study_name=place.study, storage=storage, directions=directions)
         with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
             study.set_metric_names([objective.name for objective in objectives])
         study.set_user_attr("objectives", [vars(objective) for objective in objectives])
@@ -117,18 +115,19 @@ class Archive:
         return cls(study, space=space)
 
     @classmethod
-    def open(cls, run: str | Path, *, space: Space[Any] | None = None) -> Archive:
-        """The archive of an existing run.
+    def open(cls, run: str | Path, *, space: Space[Any] | None = None, url: str = "") -> Archive:
+        """The archive of an existing run; `url` as in `open_study`.
 
         Raises:
             UserError: there is no run, or its study is not one of ours.
         """
-        study = open_study(run)
+        study = open_study(run, url=url)
         try:
             return cls(study, space=space)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
-                f"the study of {str(run)!r} was not made by nas.search, or is damaged ({error}): give another run"
+                f"the study of {str(run)!r} was not made by nas.search, or is damaged ({str(error)[:200]}): "
+                f"look at it with python -m nas.doctor {run}, or give another run"
             ) from error
 
     @property
@@ -143,6 +142,10 @@ class Archive:
     def front(self) -> list[Member]:
         """The non-dominated architectures, cheapest first by the second objective."""
         return front(self._trials, self.objectives)
+
+    def count(self, state: State) -> int:
+        """How many trials are in one state, at once."""
+        return self._counts[state]
 
     def having(self, state: State) -> list[Trial]:
         """The trials in one state."""
@@ -184,6 +187,7 @@ class Archive:
             replicate=proposal.replicate,
         )
         self._trials.append(trial)
+        self._counts["running"] += 1
         return trial
 
     def measured(self, number: int, *, scores: Mapping[str, float], details: Mapping[str, Any]) -> Trial:
@@ -218,6 +222,8 @@ class Archive:
 
     def _replace(self, trial: Trial, **changes: Any) -> Trial:
         self._trials[trial.number] = changed = Trial(**{**vars(trial), **changes})
+        self._counts[trial.state] -= 1
+        self._counts[changed.state] += 1
         return changed
 
 
@@ -227,29 +233,3 @@ def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     if "seconds" in old and "seconds" in new:
         merged["seconds"] = {**old["seconds"], **new["seconds"]}
     return merged
-
-
-def _read(frozen: optuna.trial.FrozenTrial, space: Space[Any] | None) -> Trial:
-    states: dict[str, State] = {
-        "RUNNING": "running",
-        "WAITING": "running",
-        "COMPLETE": "finished",
-        "FAIL": "failed",
-        "PRUNED": "failed",
-    }
-    attributes = frozen.user_attrs
-    failure = attributes.get("failure") or {}
-    genotype: Genotype = space.genotype(frozen.params) if space is not None else ()
-    return Trial(
-        number=frozen.number,
-        genotype=genotype,
-        key=attributes["key"],
-        architecture=attributes["architecture"],
-        seed=attributes["seed"],
-        state=states[frozen.state.name],
-        scores=attributes["scores"],
-        replicate=attributes.get("replicate", 0),
-        failure=failure.get("kind"),
-        message=failure.get("message", ""),
-        details=attributes.get("details", {}),
-    )

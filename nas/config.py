@@ -29,7 +29,11 @@ class SearchConfig:
     download: bool = option(False, "fetch the data set if it is missing", group="what")
     skip_broken: bool = option(False, "leave out images that cannot be read", group="what")
     train_images: int = option(
-        0, "train on so many images, drawn evenly from the classes; 0 for all", metavar="N", check=at_least(0), group="what"
+        0,
+        "train on so many images, drawn evenly from the classes; 0 for all",
+        metavar="N",
+        check=at_least(0),
+        group="what",
     )
     objectives: tuple[str, ...] = option(
         ("accuracy", "macs"), "two or more of accuracy, macs, params, latency_ms", metavar="A,B,…", group="what"
@@ -51,6 +55,19 @@ class SearchConfig:
     )
     trial_timeout: float = option(
         0.0, "seconds after which a trial is given up, 0 for never", metavar="SECONDS", check=at_least(0), group="where"
+    )
+    address: str = option("", "running Ray cluster to join, as HOST:PORT or auto", metavar="ADDR", group="where")
+    storage: str = option(
+        "",
+        "database for the study, as postgresql+psycopg://USER@HOST/NAME, in place of a file",
+        metavar="URL",
+        group="where",
+    )
+    weights: str = option(
+        "",
+        "place for trained weights, a URL that fsspec knows, in place of the run folder",
+        metavar="URL",
+        group="where",
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from evaluators.evaluation import Evaluation, Outcome
 from nas.archive import Archive
 from nas.problem import Algorithm, Problem, Proposal, Trial
-from nas.run import RunFolder
+from nas.run import RunFolder, weights_name
 from nas.workers.catalogue import Workers
 
 FAILURES_IN_A_ROW = 20
@@ -26,7 +26,10 @@ Ending = Literal["budget", "exhausted", "failures", "interrupted"]
 
 @dataclass(kw_only=True)
 class Loop:
-    """One search. Every state is in the archive at any moment; what is here is only what is under way."""
+    """One search. Every state is in the archive at any moment; what is here is only what is under way.
+
+    `weights` is where trained weights go, a folder or a URL; the run's own folder where it is empty.
+    """
 
     problem: Problem
     algorithm: Algorithm
@@ -37,6 +40,7 @@ class Loop:
     seed: int
     budget: int
     timeout: float = 0.0
+    weights: str = ""
     on_change: Callable[[Trial | None], None] = lambda trial: None
     _again: deque[Trial] = field(default_factory=deque)
     _training: dict[int, Trial] = field(default_factory=dict)
@@ -60,18 +64,26 @@ class Loop:
 
     def run(self) -> Ending:
         """Runs until the budget is spent, the space is used up, twenty trials in a row failed, or `stop` was called."""
-        self._finished = len(self.archive.having("finished"))
+        self._finished = self.archive.count("finished")
         self._again.extend(self.archive.having("running"))
         while True:
             if self._stop_at is None:
                 self._start()
             elif time.monotonic() > self._stop_at:
                 return "interrupted"
-            if not self._training and self._timing is None:
+            if self._over():
                 return self._ending()
             for outcome in self.workers.wait(POLL_SECONDS):
                 self._record(outcome)
             self.on_change(None)
+
+    def _over(self) -> bool:
+        """Whether nothing is under way and nothing more may be started; that no worker is free just now is no reason to end."""
+        if self._training or self._timing is not None:
+            return False
+        if self._stop_at is not None or self._finished >= self.budget or self._failures >= FAILURES_IN_A_ROW:
+            return self._stop_at is not None or not self._ready
+        return self._exhausted and not self._again and not self._ready
 
     def _ending(self) -> Ending:
         if self._stop_at is not None:
@@ -92,7 +104,7 @@ class Loop:
                     break
         if self._ready and (not self._training or len(self._ready) >= 2 * self.workers.capacity):
             self._draining = True
-        if self._draining and self._timing is None and not self._training:
+        if self._draining and self._timing is None and not self._training and self.workers.capacity:
             self._timing = self._ready.popleft()
             self.workers.submit(self._evaluation(self._timing, "time"))
 
@@ -109,6 +121,7 @@ class Loop:
             return [self._again.popleft()]
         if self._exhausted:
             return []
+        self.folder.check_space()
         proposals = self.algorithm.ask(self.archive, n)
         self._exhausted = not proposals
         return [self._new(proposal) for proposal in proposals]
@@ -144,7 +157,7 @@ class Loop:
             architecture=trial.architecture,
             recipe=self.recipe,
             seed=trial.seed,
-            weights=str(self.folder.weights_of(trial.key, trial.replicate).absolute()),
+            weights=f"{self.weights or self.folder.weights.absolute()}/{weights_name(trial.key, trial.replicate)}",
             timeout=self.timeout,
         )
 
@@ -162,7 +175,10 @@ class Loop:
         if outcome.failure == "worker_lost" and trial.number not in self._retried:
             self._retried.add(trial.number)
             self._again.append(trial)
+            self.folder.log("retried", trial=trial.number, message=outcome.message)
         elif outcome.failure is not None or missing:
+            if outcome.failure == "error":
+                self.folder.check_space()  # a full disk is no fault of the candidate, which stays running
             self._failures += 1
             failed = self.archive.fail(
                 trial.number,

@@ -63,6 +63,7 @@ def prepare(config: SearchConfig) -> Plan:
     limits = _collect(faults, lambda: parse_limits(config.limit, OBJECTIVES))
     device, gpus = _collect(faults, lambda: find_device(config.device)) or ("cpu", 0)
     data = _collect(faults, lambda: _load(config))
+    faults.extend(_faults_of_cluster(config, objectives or ()))
     if faults or objectives is None or limits is None or data is None:
         raise UserError(*faults)
     from evaluators.counts import count
@@ -71,7 +72,9 @@ def prepare(config: SearchConfig) -> Plan:
         space = SPACES[config.space](channels=data.channels, resolution=data.resolution, classes=data.classes)
     except ValueError as error:
         raise UserError(str(error)) from None
-    workers = config.workers or gpus or cores()
+    workers = config.workers or (0 if config.address else gpus or cores())
+    if config.address and config.device == "auto":
+        device = "auto"  # as the cluster has, not this machine
     options = {
         "dataset": config.dataset,
         "data_dir": config.data_dir or None,
@@ -124,6 +127,8 @@ def _prepare_table(config: SearchConfig) -> Plan:
     if len(objectives) < 2:
         raise UserError(f"--objectives takes two or more metrics of the table, got {','.join(config.objectives)}")
     limits = parse_limits(config.limit, {objective.name: objective for objective in objectives})
+    if faults := _faults_of_cluster(config, ()):
+        raise UserError(*faults)
     named = {kind: [o.name for o in objectives if o.kind == kind] for kind in ("trained", "timed")}
     return Plan(
         problem=replace(problem, limits=limits),
@@ -131,9 +136,25 @@ def _prepare_table(config: SearchConfig) -> Plan:
         spec=EvaluatorSpec("evaluators.lookup:TableEvaluator", {"path": path, **named}),
         data={"name": table.name, "classes": 10, "checksum": hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]},
         device="cpu",
-        workers=1 if config.backend == "in_process" else config.workers or cores(),
+        workers=1 if config.backend == "in_process" else config.workers or (0 if config.address else cores()),
         gpus=0,
     )
+
+
+def _faults_of_cluster(config: SearchConfig, objectives: tuple[Objective, ...]) -> list[str]:
+    """What the options for a cluster ask that cannot be."""
+    faults = []
+    if config.address and config.backend != "ray":
+        faults.append(f"--address joins a Ray cluster, got --backend {config.backend}: leave one of them out")
+    if config.address and any(objective.kind == "timed" for objective in objectives):
+        faults.append(
+            "--objectives latency_ms is timed on one device, and the nodes of a cluster differ: leave one of the two out"
+        )
+    if config.weights and "://" not in config.weights:
+        faults.append(
+            f"--weights takes a URL as s3://BUCKET/FOLDER or file:///FOLDER, got {config.weights!r}: write one"
+        )
+    return faults
 
 
 def parse_objectives(names: tuple[str, ...], known: Mapping[str, Objective]) -> tuple[Objective, ...]:

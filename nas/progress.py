@@ -15,6 +15,8 @@ from nas.problem import Trial
 
 PLAIN_SECONDS = 10.0
 REDRAW_SECONDS = 0.25
+# Drawing takes at most this share of the time: the front of a long run costs more than a quarter of a second is worth.
+SHARE = 0.02
 
 
 @dataclass
@@ -30,9 +32,10 @@ class Progress:
     _last: float = 0.0
     _volume: float | None = None
     _counted: int = -1
+    _cost: float = 0.0
 
     def __enter__(self) -> Progress:
-        self._already = len(self.archive.having("finished"))
+        self._already = self.archive.count("finished")
         if sys.stdout.isatty():
             from rich.live import Live
 
@@ -50,25 +53,25 @@ class Progress:
         """Redraws the live line, or prints a plain one for a failed trial and every ten seconds."""
         now = time.monotonic()
         if self._live is not None:
-            if now - self._last >= REDRAW_SECONDS:
-                self._last = now
+            if now - self._last >= max(REDRAW_SECONDS, self._cost / SHARE):
                 self._live.update(self.line(), refresh=True)
+                self._last = time.monotonic()
+                self._cost = self._last - now
             if trial is not None and trial.failure:
                 self._live.console.print(_failure(trial), highlight=False, markup=False)
             return
         if trial is not None and trial.failure:
             print(_failure(trial), flush=True)
         if trial is not None and (
-            now - self._last >= PLAIN_SECONDS or len(self.archive.having("finished")) >= self.budget
+            now - self._last >= max(PLAIN_SECONDS, self._cost / SHARE) or self.archive.count("finished") >= self.budget
         ):
-            self._last = now
             print(self.line(), flush=True)
+            self._last = time.monotonic()
+            self._cost = self._last - now
 
     def line(self) -> str:
         """Finished, failed, budget, hypervolume, best of the first objective, and the time left."""
-        trials = self.archive.trials
-        finished = [trial for trial in trials if trial.state == "finished"]
-        failed = sum(trial.state == "failed" for trial in trials)
+        finished, failed = self.archive.having("finished"), self.archive.count("failed")
         if len(finished) != self._counted:
             self._counted, self._volume = len(finished), self.archive.hypervolume()
         parts = [f"{len(finished)}/{self.budget} finished", f"{failed} failed"]

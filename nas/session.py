@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -22,10 +25,11 @@ from nas.members import frame_of
 from nas.options import to_toml
 from nas.plan import Plan, prepare
 from nas.progress import Progress
-from nas.run import FORMAT, RunFolder, repair_tail
+from nas.run import FORMAT, Place, RunFolder, repair_tail
+from nas.storage import public, readable
 from nas.workers.catalogue import BACKENDS
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 3.0  # the rest of the five that a Ctrl-C may take is for closing
 
 
 @dataclass
@@ -35,6 +39,7 @@ class Session:
     config: SearchConfig
     plan: Plan
     folder: RunFolder
+    place: Place
     resumed: bool
     archive: Archive = field(init=False)
 
@@ -49,39 +54,61 @@ class Session:
         Raises:
             UserError: another driver has the run.
         """
-        with self.folder.locked():
-            self.archive = self._open()
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        with self.folder.locked(), readable(self.place.url):
+            self.archive = self._open() if self.resumed else self._create()
             self.folder.log("resumed" if self.resumed else "started", budget=self.config.budget)
             ending = self._search()
-            self.folder.log("ended", ending=ending, finished=len(self.archive.having("finished")))
+            self.folder.log("ended", ending=ending, finished=self.archive.count("finished"))
         return ending
 
-    def _open(self) -> Archive:
+    def _create(self) -> Archive:
+        """The folder of a new run; `environment.json` comes last, so that a run is there whole or not at all."""
         problem = self.plan.problem
-        if not self.resumed:
-            return Archive.create(
-                self.folder,
-                space=problem.space,
-                objectives=problem.objectives,
-                limits=problem.limits,
-                recipe=self.plan.recipe.to_json(),
-                frame=frame_of(problem, chance=1 / self.plan.data["classes"]),
-            )
-        cut = repair_tail(self.folder.journal)
-        if cut:
-            self.folder.log("repaired", cut_bytes=cut)
-        archive = Archive.open(self.folder.path, space=problem.space)
+        RunFolder.check_new(self.folder.path)
+        self.folder.clear()
+        self.folder.weights.mkdir(exist_ok=True)
+        write_atomically(self.folder.config, to_toml(_public(self.config)).encode())
+        archive = Archive.create(
+            self.folder,
+            space=problem.space,
+            objectives=problem.objectives,
+            limits=problem.limits,
+            recipe=self.plan.recipe.to_json(),
+            frame=frame_of(problem, chance=1 / self.plan.data["classes"]),
+            place=self.place,
+        )
+        about = _about(self.plan, self.config, self.place)
+        write_atomically(self.folder.environment, json.dumps(about, indent=2).encode())
+        return archive
+
+    def _open(self) -> Archive:
+        """An existing run, with what a crash left in it put in order."""
+        if not self.place.url:
+            cut = repair_tail(self.folder.journal)
+            if cut:
+                self.folder.log("repaired", cut_bytes=cut)
+        archive = Archive.open(self.folder.path, space=self.plan.problem.space, url=self.place.url)
         if archive.recipe != self.plan.recipe.to_json():
             raise UserError(
                 f"the run {str(self.folder.path)!r} trained by another recipe than this version has: go on with the version that made it"
             )
-        write_atomically(self.folder.config, to_toml(self.config).encode())
+        self.folder.weights.mkdir(exist_ok=True)
+        for part in (*self.folder.path.glob("*.part"), *self.folder.weights.glob("*.part")):
+            part.unlink(missing_ok=True)
+        write_atomically(self.folder.config, to_toml(_public(self.config)).encode())
         return archive
 
     def _search(self) -> Ending:
         config, plan = self.config, self.plan
         algorithm = ALGORITHMS[config.algorithm](plan.problem, seed=config.seed)
-        workers = BACKENDS[config.backend](plan.spec, workers=plan.workers, gpus=plan.gpus)
+        workers = BACKENDS[config.backend](
+            plan.spec,
+            workers=plan.workers,
+            gpus=plan.gpus,
+            address=config.address,
+            folder="" if config.weights else str(self.folder.weights.absolute()),
+        )
         try:
             with Progress(self.archive, config.budget, plan.workers) as progress:
                 loop = Loop(
@@ -94,10 +121,14 @@ class Session:
                     seed=config.seed,
                     budget=config.budget,
                     timeout=config.trial_timeout,
+                    weights=config.weights.rstrip("/"),
                     on_change=progress.update,
                 )
                 with _signals(loop):
-                    return loop.run()
+                    try:
+                        return loop.run()
+                    except KeyboardInterrupt:  # the time to stop is over, in the midst of an evaluation in this process
+                        return "interrupted"
         finally:
             workers.close()
 
@@ -108,11 +139,8 @@ def begin(config: SearchConfig, folder: RunFolder) -> Session:
     Raises:
         UserError: with every fault of the options.
     """
-    plan = prepare(config)
-    folder.weights.mkdir(parents=True)
-    write_atomically(folder.config, to_toml(config).encode())
-    write_atomically(folder.environment, json.dumps(_about(plan), indent=2).encode())
-    return Session(config, plan, folder, resumed=False)
+    place = Place(config.storage, f"{folder.path.resolve().name}-{secrets.token_hex(4)}") if config.storage else Place()
+    return Session(config, prepare(config), folder, place, resumed=False)
 
 
 def proceed(config: SearchConfig, folder: RunFolder) -> Session:
@@ -122,44 +150,76 @@ def proceed(config: SearchConfig, folder: RunFolder) -> Session:
         UserError: the data are not those of the run.
     """
     plan = prepare(config)
-    before = folder.read_environment().get("data", {}).get("checksum")
+    about = folder.read_environment()
+    known = about.get("data")
+    before = known.get("checksum") if isinstance(known, dict) else None
     if before != plan.data.get("checksum"):
         raise UserError(
             f"the data set {config.dataset!r} has checksum {plan.data.get('checksum')} now and had {before} when the run began: "
             "give it the same images, or start a new run"
         )
-    return Session(config, plan, folder, resumed=True)
+    place = folder.place()
+    if bool(config.storage) != bool(place.url):
+        raise UserError(
+            f"the study of {str(folder.path)!r} lies in {place.url or 'its folder'}, and --storage moves no study: leave --storage out"
+        )
+    return Session(config, plan, folder, Place(config.storage, place.study), resumed=True)
 
 
-def _about(plan: Plan) -> dict[str, Any]:
+def _public(config: SearchConfig) -> SearchConfig:
+    """The options as they may be written down: without passwords."""
+    return replace(config, storage=public(config.storage), weights=public(config.weights))
+
+
+def _about(plan: Plan, config: SearchConfig, place: Place) -> dict[str, Any]:
+    facts = environment()
+    if config.storage:
+        facts["command"] = facts["command"].replace(config.storage, public(config.storage))
     return {
         "format": FORMAT,
-        **environment(),
+        **facts,
         "device": plan.device,
         "workers": plan.workers,
         "data": dict(plan.data),
         "space": {"name": plan.problem.space.name, "architectures": plan.problem.space.size},
         "recipe": asdict(plan.recipe),
+        **({"storage": {"url": public(place.url), "study": place.study}} if place.url else {}),
+        **({"weights": public(config.weights)} if config.weights else {}),
     }
 
 
 @contextmanager
 def _signals(loop: Loop) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) lets the search end within five seconds, the second ends it at once."""
+    """The first Ctrl-C (or SIGTERM) lets the search end within seconds, the second ends it at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         if loop.stopping:
+            _say("\x1b[?25h" if os.isatty(1) else "")  # the live line hides the cursor
             os._exit(INTERRUPTED)
-        print(f"\nstopping: what is under way has {STOP_SECONDS:.0f} s to end; again to stop at once", flush=True)
+        _say(f"\nstopping: what is under way has {STOP_SECONDS:g} s to end; again to stop at once\n")
         loop.stop(seconds=STOP_SECONDS)
+        signal.signal(signal.SIGALRM, abandon)
+        signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS + 0.5)
 
-    try:
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: whoever runs us there minds the signals
+    def abandon(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # whoever runs us there minds the signals
         yield
         return
+    # Who starts a search under nohup wants it to outlive the terminal.
+    caught = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in caught}
+    before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _say(text: str) -> None:
+    """Writes at once from a signal handler, be there a terminal or not."""
+    with contextlib.suppress(OSError):
+        os.write(1, text.encode())

@@ -16,7 +16,7 @@ DOORS = {
     "ray": {"nas/workers/on_ray.py"},
     "pymoo": {"nas/algorithms", "nas/benchmarks"},
     "moocore": {"nas/pareto.py", "nas/algorithms"},
-    "optuna": {"nas/archive.py", "nas/algorithms", "nas/benchmarks"},
+    "optuna": {"nas/archive.py", "nas/storage.py", "nas/algorithms", "nas/benchmarks"},
     "matplotlib": {"nas/report/picture.py", "nas/benchmarks"},
     "plotly": {"nas/report"},
 }

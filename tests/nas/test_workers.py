@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import stat
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evaluators.evaluation import Evaluation, EvaluatorSpec, Outcome
-from nas.workers import on_ray
+from nas.errors import UserError
+from nas.workers import in_process, on_ray
+from nas.workers.catalogue import BACKENDS, Workers
+from nas.workers.in_process import InProcess
 from nas.workers.on_ray import OnRay
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -28,38 +34,118 @@ def evaluation(number: int, **options: Any) -> Evaluation:
     return Evaluation(number=number, phase="train", architecture={}, recipe={}, seed=number, **options)
 
 
-def collect(pool: OnRay, n: int, *, seconds: float = 60) -> dict[int, Outcome]:
+def stub(**options: Any) -> EvaluatorSpec:
+    return EvaluatorSpec("tests.stubs:Instant", options)
+
+
+def collect(pool: Workers, evaluations: list[Evaluation], *, seconds: float = 60) -> dict[int, Outcome]:
+    """Outcomes by number, with never more under way than the pool has room for."""
     outcomes: dict[int, Outcome] = {}
-    end = time.monotonic() + seconds
-    while len(outcomes) < n and time.monotonic() < end:
+    left, end = list(evaluations), time.monotonic() + seconds
+    while len(outcomes) < len(evaluations) and time.monotonic() < end:
+        while left and len(evaluations) - len(left) - len(outcomes) < pool.capacity:
+            pool.submit(left.pop(0))
         outcomes |= {outcome.number: outcome for outcome in pool.wait(0.5)}
     return outcomes
 
 
 def test_two_actors_share_the_work(ray: None) -> None:
-    pool = OnRay(EvaluatorSpec("tests.stubs:Instant", {"seconds": 0.2}), workers=2)
-    for number in range(2):
-        pool.submit(evaluation(number))
-    assert all(outcome.scores["accuracy"] > 0 for outcome in collect(pool, 2).values())
+    pool = OnRay(stub(seconds=0.3, worker=True), workers=2)
+    outcomes = collect(pool, [evaluation(number) for number in range(12)])
+    assert len({outcome.details["worker"] for outcome in outcomes.values()}) == 2
     pool.close()
 
 
-@pytest.mark.parametrize(
-    ("fault", "kind"), [("die", "worker_lost"), ("raise", "error"), ("junk", "error"), ("nan", "error")]
-)
-def test_faults_become_failures_and_the_pool_goes_on(ray: None, fault: str, kind: str) -> None:
-    pool = OnRay(EvaluatorSpec("tests.stubs:Instant", {"faults": {fault: 1.0}}), workers=1)
-    for number in range(2):
-        pool.submit(evaluation(number))
-        outcome = collect(pool, 1)[number]
-        assert outcome.failure == kind and outcome.message
+FAULTS = {
+    "die": ("worker_lost", ""),
+    "exit": ("worker_lost", ""),
+    "raise": ("error", "a stub raised"),
+    "junk": ("error", "returned dict"),
+    "nan": ("error", "no finite number"),
+    "other": ("error", "answered for trial"),
+    "object": ("error", "not JSON serializable"),
+    "kind": ("error", "of no kind"),
+    "diverge": ("diverged", "nan"),
+    "memory": ("out_of_memory", "no memory"),
+    "device_memory": ("out_of_memory", "CUDA out of memory"),
+    "host_memory": ("out_of_memory", ""),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_become_failures_and_the_pool_goes_on(ray: None, fault: str) -> None:
+    kind, words = FAULTS[fault]
+    pool = OnRay(stub(faults={fault: 0.5}), workers=1)
+    outcomes = collect(pool, [evaluation(number) for number in range(4)])
+    failed = [outcome for outcome in outcomes.values() if outcome.failure]
+    assert 0 < len(failed) < 4
+    assert all(outcome.failure == kind and outcome.message and words in outcome.message for outcome in failed)
     pool.close()
 
 
-def test_what_hangs_is_ended(ray: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in {"die", "exit", "host_memory"}])
+def test_faults_in_this_process(fault: str) -> None:
+    kind, words = FAULTS[fault]
+    outcomes = collect(InProcess(stub(faults={fault: 0.5})), [evaluation(number) for number in range(4)])
+    failed = [outcome for outcome in outcomes.values() if outcome.failure]
+    assert 0 < len(failed) < 4
+    assert all(outcome.failure == kind and words in outcome.message for outcome in failed)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_hangs_is_ended(ray: None, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    for module in (on_ray, in_process):
+        monkeypatch.setattr(module, "GRACE_SECONDS", 0.5)
+    pool = BACKENDS[backend](stub(faults={"hang": 1.0}), workers=1, gpus=0)
+    outcomes = collect(pool, [evaluation(number, timeout=0.5) for number in range(2)])
+    assert [outcome.failure for outcome in outcomes.values()] == ["timed_out", "timed_out"]
+    pool.close()
+
+
+def test_the_time_of_a_trial_begins_when_its_worker_is_ready(ray: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_ray, "GRACE_SECONDS", 0.5)
-    pool = OnRay(EvaluatorSpec("tests.stubs:Instant", {"faults": {"hang": 1.0}}), workers=1)
-    for number in range(2):
-        pool.submit(evaluation(number, timeout=0.5))
-        assert collect(pool, 1)[number].failure == "timed_out"
+    pool = OnRay(stub(start_seconds=3), workers=1)
+    assert collect(pool, [evaluation(0, timeout=0.5)])[0].failure is None
     pool.close()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_worker_that_cannot_be_made_ends_the_search_with_the_reason(ray: None, backend: str) -> None:
+    with pytest.raises(UserError, match="cannot start on this machine: the data set .* has checksum"):
+        BACKENDS[backend](stub(fault_at_start="the data set 'x' has checksum 1"), workers=2, gpus=0)
+
+
+def test_workers_that_die_while_they_start_end_the_search(ray: None) -> None:
+    with pytest.raises(UserError, match="die while they start"):
+        OnRay(stub(fault_at_start="die"), workers=1)
+
+
+def test_a_node_that_does_not_see_the_folder_ends_the_search(ray: None) -> None:
+    with pytest.raises(UserError, match="does not see the run's folder"):
+        OnRay(stub(), workers=1, folder="/nonexistent")
+
+
+def test_the_token_of_ray_is_its_owners_alone(ray: None) -> None:
+    token = Path.home() / ".ray" / "auth_token"
+    if not token.exists():
+        pytest.skip("this Ray writes no token")
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+
+
+def test_weights_go_to_a_url_and_their_checksum_is_kept(tmp_path: Path) -> None:
+    from nas.workers.safely import digest, fetch
+
+    url = f"file://{tmp_path}/store/abc.safetensors"
+    (outcome,) = collect(InProcess(stub(weights=True)), [evaluation(0, weights=url)]).values()
+    assert outcome.failure is None, outcome.message
+    fetch(url, tmp_path / "here")
+    assert outcome.details["weights_sha256"] == digest(tmp_path / "here")
+    assert [file.name for file in (tmp_path / "store").iterdir()] == ["abc.safetensors"]
+
+
+def test_a_timeout_outside_of_the_main_thread_is_left_to_the_evaluator() -> None:
+    found: list[dict[int, Outcome]] = []
+    thread = threading.Thread(target=lambda: found.append(collect(InProcess(stub()), [evaluation(0, timeout=1)])))
+    thread.start()
+    thread.join()
+    assert found[0][0].failure is None

@@ -1,0 +1,139 @@
+"""Where a run's study lies: a journal file in the run's folder, or a database named by a URL; it knows no trial.
+
+The journal differs from Optuna's own backend in three ways. It is locked by the kernel (`flock`), which lets go when a driver dies. It is
+never made anew, so that a folder that was removed under a search is noticed. A write that fails half-way is taken back.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.errors import UserError
+from nas.run import RunFolder
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+LOCK_SECONDS = 30.0
+
+
+def open_storage(folder: RunFolder, *, url: str = "") -> BaseStorage:
+    """The storage of a run: the database at `url`, else the journal in its folder, which must exist.
+
+    Raises:
+        UserError: the database cannot be reached, or its driver is not installed.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return _database(url) if url else optuna.storages.JournalStorage(_journal(folder.journal))
+
+
+def public(url: str) -> str:
+    """The URL without its password, which is never written down."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    return f"{scheme}{separator}{user.split(':')[0]}{at}{host}{slash}{path}" if at else url
+
+
+@contextmanager
+def readable(url: str) -> Iterator[None]:
+    """Turns what a database says when it cannot be used into one sentence.
+
+    Raises:
+        UserError: in place of the library's errors.
+    """
+    if not url:
+        yield
+        return
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"the database {public(url)!r} cannot be used ({reason}): check that it runs, its address, and the password "
+            "(in PGPASSWORD or ~/.pgpass), then go on with --resume; nothing finished is lost"
+        ) from error
+
+
+def _database(url: str) -> BaseStorage:
+    import optuna
+
+    try:
+        with readable(url):
+            # A connection that was cut while a long trial ran is opened again.
+            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except (ImportError, ValueError) as error:
+        raise UserError(
+            f"--storage must be a database URL as postgresql+psycopg://USER@HOST/NAME, got {public(url)!r} ({error}): "
+            "for PostgreSQL install the extra, pip install 'nas[postgres]'"
+        ) from error
+
+
+def _journal(path: Path) -> Any:
+    from optuna.storages.journal import JournalFileBackend
+
+    class Journal(JournalFileBackend):
+        """Optuna's journal file, written with care."""
+
+        _size = 0
+
+        def append_logs(self, logs: list[dict[str, Any]]) -> None:
+            content = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+            with _opened(path) as descriptor:
+                size = os.fstat(descriptor).st_size
+                if size < self._size:
+                    raise UserError(f"the study {str(path)!r} was cut under the search: put it back, then use --resume")
+                try:
+                    _write(descriptor, content)
+                    os.fsync(descriptor)
+                except OSError:
+                    os.ftruncate(descriptor, size)
+                    raise
+                self._size = size + len(content)
+
+    if not path.exists():
+        raise UserError(f"the study {str(path)!r} is missing: restore it from a backup")
+    return Journal(str(path))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The journal, open for appending and locked; both end with the block."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    except FileNotFoundError:
+        raise UserError(
+            f"the study {str(path)!r} was removed while the search ran, so nothing can be recorded: put the folder back, then use --resume"
+        ) from None
+    try:
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise UserError(
+                        f"the study {str(path)!r} has been locked by another process for {LOCK_SECONDS:.0f} s: "
+                        f"find it with fuser {path}, end it, then use --resume"
+                    ) from None
+                time.sleep(0.02)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
