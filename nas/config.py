@@ -38,6 +38,12 @@ class SearchConfig:
     objectives: tuple[str, ...] = option(
         ("accuracy", "macs"), "two or more of accuracy, macs, params, latency_ms", metavar="A,B,…", group="what"
     )
+    latency_table: tuple[str, ...] = option(
+        (),
+        "table made by nas.latency: latency_ms is looked up; of several tables, latency_ms@NAME",
+        metavar="FILE",
+        group="what",
+    )
     limit: tuple[str, ...] = option(
         (), 'bound on a counted objective, as "macs<=20M"; may be repeated', metavar="BOUND", group="what"
     )
@@ -45,6 +51,13 @@ class SearchConfig:
     algorithm: str = option("surrogate", "what proposes", metavar="NAME", check=one_of(lambda: ALGORITHMS), group="how")
     recipe: str = option("proxy", "how a trial trains", metavar="NAME", check=one_of(lambda: RECIPES), group="how")
     epochs: int = option(0, "epochs a trial, 0 for the recipe's own", metavar="N", check=at_least(0), group="how")
+    settle: int = option(
+        0,
+        "on --resume: train so many known architectures again, where it settles the front most",
+        metavar="K",
+        check=at_least(0),
+        group="how",
+    )
     seed: int = option(0, "seed of the run", metavar="N", check=at_least(0), group="how")
     backend: str = option(
         "ray", "where trials run: ray or in_process", metavar="NAME", check=one_of(lambda: BACKENDS), group="where"

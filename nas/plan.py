@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from evaluators.evaluation import EvaluatorSpec
-from evaluators.objective import OBJECTIVES, Objective
+from evaluators.latency_table import LatencyTable
+from evaluators.objective import Objective
 from evaluators.training.recipe import RECIPES, Recipe
 from nas.config import SearchConfig, parse_limit
 from nas.errors import UserError
+from nas.latencies.objectives import check_input, counting, facts_of, known_objectives, read_tables
 from nas.problem import Limit, Problem
 from search_spaces.catalogue import SPACES
 from search_spaces.space import Genotype, Space
@@ -33,6 +35,7 @@ class Plan:
     device: str
     workers: int
     gpus: int
+    tables: Mapping[str, LatencyTable] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,8 +62,10 @@ def prepare(config: SearchConfig) -> Plan:
     if config.space.startswith("table:"):
         return _prepare_table(config)
     faults: list[str] = []
-    objectives = _collect(faults, lambda: parse_objectives(config.objectives, OBJECTIVES))
-    limits = _collect(faults, lambda: parse_limits(config.limit, OBJECTIVES))
+    tables: dict[str, LatencyTable] = _collect(faults, lambda: read_tables(config.latency_table, space=config.space)) or {}
+    known = known_objectives(tables)
+    objectives = _collect(faults, lambda: parse_objectives(config.objectives, known))
+    limits = _collect(faults, lambda: parse_limits(config.limit, known))
     device, gpus = _collect(faults, lambda: find_device(config.device)) or ("cpu", 0)
     data = _collect(faults, lambda: _load(config))
     faults.extend(_faults_of_cluster(config, objectives or ()))
@@ -68,6 +73,7 @@ def prepare(config: SearchConfig) -> Plan:
         raise UserError(*faults)
     from evaluators.counts import count
 
+    check_input(tables, data)
     try:
         space = SPACES[config.space](channels=data.channels, resolution=data.resolution, classes=data.classes)
     except ValueError as error:
@@ -95,9 +101,11 @@ def prepare(config: SearchConfig) -> Plan:
         "checksum": data.checksum,
         "mean": [round(float(m), 4) for m in data.mean.flatten()],
         "std": [round(float(s), 4) for s in data.std.flatten()],
+        **({"latency_tables": facts_of(tables, config.latency_table)} if tables else {}),
     }
     return Plan(
-        problem=Problem(space, objectives, limits, Counts(space, count)),
+        problem=Problem(space, objectives, limits, Counts(space, counting(count, tables))),
+        tables=tables,
         recipe=recipe_of(config),
         spec=EvaluatorSpec("evaluators.evaluation:TrainingEvaluator", options),
         data=facts,

@@ -54,12 +54,14 @@ def _command(arguments: list[str]) -> int:
     from nas.run import RunFolder
     from nas.session import begin
 
+    if config.settle:
+        raise UserError("--settle trains known architectures again: give it with --resume RUN")
     path = Path(out) if out is not None else _free_path(config)
     return _conclude(begin(config, RunFolder.check_new(path)))
 
 
 # Options that a resume may change: they decide how far and where a run goes, not what its trials mean.
-RESUMABLE = {"budget", "backend", "workers", "trial_timeout", "algorithm", "data_dir", "device", "address", "storage"}
+RESUMABLE = {"budget", "backend", "workers", "trial_timeout", "algorithm", "data_dir", "device", "address", "storage", "settle"}
 
 
 def _resume(path: str, given: dict[str, Any], file: str | None) -> int:

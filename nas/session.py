@@ -17,6 +17,7 @@ from typing import Any
 from evaluators.evaluation import write_atomically
 from nas.algorithms.catalogue import ALGORITHMS
 from nas.archive import Archive
+from nas.confidence import Settler
 from nas.config import SearchConfig
 from nas.environment import environment
 from nas.errors import INTERRUPTED, UserError
@@ -24,6 +25,7 @@ from nas.loop import Ending, Loop
 from nas.members import frame_of
 from nas.options import to_toml
 from nas.plan import Plan, prepare
+from nas.problem import Algorithm
 from nas.progress import Progress
 from nas.run import FORMAT, Place, RunFolder, repair_tail
 from nas.storage import public, readable
@@ -59,8 +61,17 @@ class Session:
             self.archive = self._open() if self.resumed else self._create()
             self.folder.log("resumed" if self.resumed else "started", budget=self.config.budget)
             ending = self._search()
+            if self.plan.tables and ending in {"budget", "exhausted"}:
+                self._remeasure()
             self.folder.log("ended", ending=ending, finished=self.archive.count("finished"))
         return ending
+
+    def _remeasure(self) -> None:
+        """The front's latencies, which a table told, measured whole where the device is this one."""
+        from nas.latencies.remeasure import remeasure
+
+        for line in remeasure(self.archive.front(), self.plan.tables, self.folder.path):
+            print(line, flush=True)
 
     def _create(self) -> Archive:
         """The folder of a new run; `environment.json` comes last, so that a run is there whole or not at all."""
@@ -101,7 +112,11 @@ class Session:
 
     def _search(self) -> Ending:
         config, plan = self.config, self.plan
-        algorithm = ALGORITHMS[config.algorithm](plan.problem, seed=config.seed)
+        algorithm: Algorithm = ALGORITHMS[config.algorithm](plan.problem, seed=config.seed)
+        budget = config.budget
+        if config.settle:
+            algorithm = Settler(plan.problem, images=int(plan.data.get("validation", 1000)))
+            budget = len(self.archive.having("finished")) + config.settle
         workers = BACKENDS[config.backend](
             plan.spec,
             workers=plan.workers,
@@ -110,7 +125,7 @@ class Session:
             folder="" if config.weights else str(self.folder.weights.absolute()),
         )
         try:
-            with Progress(self.archive, config.budget, plan.workers) as progress:
+            with Progress(self.archive, budget, plan.workers) as progress:
                 loop = Loop(
                     problem=plan.problem,
                     algorithm=algorithm,
@@ -119,7 +134,7 @@ class Session:
                     folder=self.folder,
                     recipe=plan.recipe.to_json(),
                     seed=config.seed,
-                    budget=config.budget,
+                    budget=budget,
                     timeout=config.trial_timeout,
                     weights=config.weights.rstrip("/"),
                     on_change=progress.update,
@@ -158,6 +173,8 @@ def proceed(config: SearchConfig, folder: RunFolder) -> Session:
             f"the data set {config.dataset!r} has checksum {plan.data.get('checksum')} now and had {before} when the run began: "
             "give it the same images, or start a new run"
         )
+    if isinstance(known, dict) and known.get("latency_tables") != plan.data.get("latency_tables"):
+        raise UserError("a latency table has changed since the run began: give it the same file, or start a new run")
     place = folder.place()
     if bool(config.storage) != bool(place.url):
         raise UserError(
@@ -168,7 +185,7 @@ def proceed(config: SearchConfig, folder: RunFolder) -> Session:
 
 def _public(config: SearchConfig) -> SearchConfig:
     """The options as they may be written down: without passwords."""
-    return replace(config, storage=public(config.storage), weights=public(config.weights))
+    return replace(config, storage=public(config.storage), weights=public(config.weights), settle=0)
 
 
 def _about(plan: Plan, config: SearchConfig, place: Place) -> dict[str, Any]:
