@@ -1,4 +1,4 @@
-"""What a candidate is worth: its expected hypervolume improvement under models, times the chance that it keeps limits."""
+"""What a candidate is worth: expected hypervolume improvement under models, times the chance that it keeps limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from nas.problem import Limit
 
 Array = NDArray[np.float64]
 
-SCREENED = 64
+FLAT = 2
+HOPE = -1.0
 MARGIN = 0.1
 
 
@@ -59,36 +60,34 @@ class Acquisition:
         """Expected points of candidates: features (n, columns), exact objectives (n, exact) -> (n, m)."""
         return self._place(exact, [one.warp.backward(one.model.predict(rows)[0]) for one in self.modelled])
 
+    def guess(self, rows: Array, exact: Array) -> Array:
+        """The worth by few nodes where there are many objectives, whose volumes take long."""
+        return self._worth(rows, exact, HOPE if self.front.shape[1] > FLAT else None)
+
     def __call__(self, rows: Array, exact: Array) -> Array:
         """The worth of candidates: features (n, columns), exact objectives (n, exact) -> (n,)."""
+        return self._worth(rows, exact, None)
+
+    def _worth(self, rows: Array, exact: Array, hope: float | None) -> Array:
         beliefs = [one.model.predict(rows) for one in self.modelled]
         means, deviations = [mean for mean, _ in beliefs], [np.sqrt(variance) for _, variance in beliefs]
         chance = np.ones(len(rows))
         for one, mean, deviation in zip(self.modelled, means, deviations, strict=True):
             chance *= one.chance(mean, deviation)
 
-        def gains(chosen: NDArray[np.int64], node: Array | None) -> Array:
-            def sample(node: Array) -> Array:
-                moved = [
-                    one.warp.backward(mean[chosen] + z * deviation[chosen])
-                    for one, mean, deviation, z in zip(self.modelled, means, deviations, node, strict=True)
-                ]
-                return self._place(exact[chosen], moved)
+        def sample(node: Array) -> Array:
+            moved = [
+                one.warp.backward(mean + z * deviation)
+                for one, mean, deviation, z in zip(self.modelled, means, deviations, node, strict=True)
+            ]
+            return self._place(exact, moved)
 
-            total = np.zeros(len(chosen))
-            for reference in self.references:
-                whole = max(hypervolume(self.front, reference), 1e-12 * float(np.prod(np.abs(reference) + 1e-300)))
-                total += expected(sample, front=self.front, reference=reference, modelled=len(means), node=node) / whole
-            return total
-
-        every = np.arange(len(rows))
-        if self.front.shape[1] < 3 or len(rows) <= SCREENED:
-            return gains(every, None) * chance
-        hopeful = gains(every, np.full(len(means), -1.0)) * chance
-        worth = np.zeros(len(rows))
-        best = np.argsort(-hopeful, kind="stable")[:SCREENED]
-        worth[best] = gains(best, None) * chance[best]
-        return worth
+        node = None if hope is None else np.full(len(means), hope)
+        total = np.zeros(len(rows))
+        for reference in self.references:
+            whole = max(hypervolume(self.front, reference), 1e-12 * float(np.prod(np.abs(reference) + 1e-300)))
+            total += expected(sample, front=self.front, reference=reference, modelled=len(means), node=node) / whole
+        return total * chance
 
     def believe(self, row: Array, exact: Array) -> Acquisition:
         """As if a candidate, features (1, columns), had been evaluated and had met its expectation."""

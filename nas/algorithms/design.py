@@ -14,15 +14,14 @@ from search_spaces.space import Genotype
 
 Array = NDArray[np.float64]
 
-SAMPLE = 96
-DRAWN = 192
-DESCENTS = 2
-STEPS = 200
+SAMPLE = 64
+DRAWN = 96
+STEPS = 100
 
 
 def size_of_design(genes: int) -> int:
-    """How many architectures are chosen before a model is asked: one a gene, from 8 to 16."""
-    return int(np.clip(genes, 8, 16))
+    """How many architectures are chosen before a model is asked: 4 and half a gene each, from 6 to 12."""
+    return int(np.clip(4 + genes // 2, 6, 12))
 
 
 class Design:
@@ -39,15 +38,15 @@ class Design:
         self.features = Features(novelty.problem.space, counted=self.counts.all(self.uniform))
         spread = [self.uniform, *self._tilted(generator)]
         distinct = dict.fromkeys(as_tuples(np.concatenate(spread)))
-        self._spread = np.array(self.counts.allowed(list(distinct)), dtype=np.int64)
+        self.spread = np.array(self.counts.allowed(list(distinct)), dtype=np.int64)
         self._generator = generator
 
     def genotypes(self, n: int) -> list[Genotype]:
         """The first n of the design; fewer where the space holds fewer."""
         if len(self.uniform) == 0:
             return []
-        values = self.counts.objectives(self.counts.all(self._spread))
-        least = [self._descend(self._spread[int(np.argmin(column))], i) for i, column in enumerate(values.T)]
+        values = self.counts.objectives(self.counts.all(self.spread))
+        least = [self._descend(self.spread[int(np.argmin(column))], i) for i, column in enumerate(values.T)]
         generator = np.random.default_rng(self._generator.integers(2**63))
         chosen = dict.fromkeys([*least, *self._informative(values, n, generator)])
         return list(chosen)[:n]
@@ -76,16 +75,11 @@ class Design:
         """The least of a count by changing one gene at a time."""
         best = tuple(start.tolist())
         value = self._value(best, objective)
-        steps = 0
-        for _ in range(DESCENTS):
-            for i, size in enumerate(self._novelty.table.sizes):
-                for option in range(int(size)):
-                    trial = self._novelty.problem.space.canonical((*best[:i], option, *best[i + 1 :]))
-                    steps += 1
-                    if steps > STEPS:
-                        return best
-                    if self.counts.allowed([trial]) and self._value(trial, objective) < value:
-                        best, value = trial, self._value(trial, objective)
+        moves = [(i, option) for i, size in enumerate(self._novelty.table.sizes) for option in range(int(size))]
+        for i, option in moves[:STEPS]:
+            moved = self._novelty.problem.space.canonical((*best[:i], option, *best[i + 1 :]))
+            if self.counts.allowed([moved]) and self._value(moved, objective) < value:
+                best, value = moved, self._value(moved, objective)
         return best
 
     def _value(self, genotype: Genotype, objective: int) -> float:
@@ -93,7 +87,7 @@ class Design:
 
     def _informative(self, values: Array, n: int, generator: np.random.Generator) -> list[Genotype]:
         """From each of n strata of a count the architecture of which a prior process knows least, given those before."""
-        rows = self.features(self._spread, self.counts.all(self._spread))
+        rows = self.features(self.spread, self.counts.all(self.spread))
         kernel = prior(self.features.groups, exact=self.features.genes + 1, varying=self.features.varying)
         covariance = kernel.covariance(rows, rows)
         strata = [_strata(column, n) for column in values.T] or [np.arange(len(rows)) % n]
@@ -110,7 +104,7 @@ class Design:
             chosen.append(pick)
             column = covariance[:, pick].copy()
             covariance -= np.outer(column, column) / (column[pick] + kernel.noise)
-        return as_tuples(self._spread[chosen])
+        return as_tuples(self.spread[chosen])
 
 
 def _strata(column: Array, n: int) -> NDArray[np.int64]:

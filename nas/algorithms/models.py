@@ -21,7 +21,7 @@ MOST_COMPARED = 160
 FROM_ROWS = 40
 EVERY = 24
 GROWTH = 1.15
-MARGIN = 0.01
+MARGIN = 0.05
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Candidates worth a look: a few hundred new genotypes near the front, near the most promising, and anywhere."""
+"""Candidates worth a look: new genotypes near the front, near the most promising, and anywhere."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from nas.algorithms.variation import cross, mutate
 from search_spaces.space import Genotype
 
 WHOLE = 1_500
-ANYWHERE = 48
-AROUND = 128
-ROUNDS = 3
-CLIMBED = 56
-BEST = 12
+ANYWHERE = 64
+AROUND = 192
+ROUNDS = 4
+CLIMBED = 96
+BEST = 16
+LAST = 72
 
 Worth = Callable[[Genes], NDArray[np.float64]]
 
@@ -30,30 +31,47 @@ class Pool:
         self._whole: list[Genotype] | None = None
 
     def search(
-        self, parents: Genes, worth: Worth, *, known: set[Genotype], generator: np.random.Generator
+        self, parents: Genes, *, guess: Worth, worth: Worth, known: set[Genotype], generator: np.random.Generator
     ) -> tuple[Genes, NDArray[np.float64]]:
-        """Distinct new, allowed candidates (c, genes) with their worth (c,); `parents` (k, genes) is the front so far."""
-        table, space = self._novelty.table, self._novelty.problem.space
-        if space.size <= WHOLE:
+        """Distinct new, allowed candidates (c, genes) with their worth (c,); `parents` (k, genes) is the front so far.
+
+        Hundreds are compared by a cheap `guess` of their worth, the best 72 by their exact worth.
+        """
+        genes = len(self._novelty.table.sizes)
+        problem = self._novelty.problem
+        if problem.space.size <= WHOLE:
             if self._whole is None:
-                self._whole = [genotype for genotype in table.each() if self._novelty.problem.allows(genotype)]
-            genes = _array([genotype for genotype in self._whole if genotype not in known], len(table.sizes))
-            return genes, worth(genes)
+                self._whole = [genotype for genotype in self._novelty.table.each() if problem.allows(genotype)]
+            fresh = _array([genotype for genotype in self._whole if genotype not in known], genes)
+            return fresh, worth(fresh)
+        pool = self._climb(parents, guess, known, generator)
+        last: list[Genotype] = []
+        for genotype in sorted(pool, key=lambda g: -pool[g])[: 3 * LAST]:
+            if len(last) < LAST and problem.allows(genotype):
+                last.append(genotype)
+        if not last:
+            last = self._novelty.find(LAST // 4, known=known, generator=generator)
+        return _array(last, genes), worth(_array(last, genes))
+
+    def _climb(
+        self, parents: Genes, guess: Worth, known: set[Genotype], generator: np.random.Generator
+    ) -> dict[Genotype, float]:
+        """Genotypes with their guessed worth: uniform ones, children of the front, then children of the best, again and again."""
+        table = self._novelty.table
         pool: dict[Genotype, float] = {}
 
-        def add(candidates: list[Genotype]) -> None:
-            fresh = [g for g in dict.fromkeys(candidates) if g not in known and g not in pool]
-            fresh = [g for g in fresh if self._novelty.problem.allows(g)]
-            pool.update(zip(fresh, worth(_array(fresh, len(table.sizes))).tolist(), strict=True))
+        def add(candidates: Genes) -> None:
+            fresh = [g for g in dict.fromkeys(as_tuples(candidates)) if g not in known and g not in pool]
+            pool.update(zip(fresh, guess(_array(fresh, len(table.sizes))).tolist(), strict=True))
 
-        add(self._novelty.find(ANYWHERE, known=known, generator=generator))
+        add(table.sample(generator, ANYWHERE))
         if len(parents):
-            add(as_tuples(self._children(parents, AROUND, generator)))
+            add(self._children(parents, AROUND, generator))
         for _ in range(ROUNDS):
             if pool:
                 best = sorted(pool, key=lambda g: -pool[g])[:BEST]
-                add(as_tuples(self._children(_array(best, len(table.sizes)), CLIMBED, generator)))
-        return _array(list(pool), len(table.sizes)), np.array(list(pool.values()))
+                add(self._children(_array(best, len(table.sizes)), CLIMBED, generator))
+        return pool
 
     def _children(self, parents: Genes, n: int, generator: np.random.Generator) -> Genes:
         """Half mutants of one parent, half of them crossed before."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.algorithms.acquisition import Acquisition, Modelled, references_of
+from nas.algorithms.count_model import CountModel
 from nas.algorithms.design import Design, size_of_design
 from nas.algorithms.genes import Genes, as_tuples
 from nas.algorithms.history import History, Snapshot
@@ -36,6 +37,7 @@ class Surrogate:
         self._pool = Pool(self._novelty)
         self._design: Design | None = None
         self._designed: dict[int, list[Genotype]] = {}
+        self._count_models: dict[int, CountModel] = {}
         self._choices: dict[tuple[int, bytes], Choice] = {}
 
     def ask(self, archive: Archive, n: int) -> list[Proposal]:
@@ -70,15 +72,18 @@ class Surrogate:
         counts, features = self._design.counts, self._design.features
         acquisition, parents = self._acquisition(past, taken)
 
-        def described(genes: Genes) -> tuple[Array, Array]:
-            counted = counts.all(genes)
+        def described(genes: Genes, counted: Array) -> tuple[Array, Array]:
             return features(genes, counted), counts.objectives(counted)
 
-        known = past.known | set(taken)
+        guesses = self._guesses(past)
         genes, worth = self._pool.search(
-            parents, lambda some: acquisition(*described(some)), known=known, generator=generator
+            parents,
+            guess=lambda some: acquisition.guess(*described(some, guesses.all(some))),
+            worth=lambda some: acquisition(*described(some, counts.all(some))),
+            known=past.known | set(taken),
+            generator=generator,
         )
-        rows, exact = described(genes)
+        rows, exact = described(genes, counts.all(genes))
         chosen: list[int] = []
         while len(chosen) < min(n, len(genes)):
             if chosen:
@@ -88,6 +93,15 @@ class Surrogate:
                 worth[chosen] = -np.inf
             chosen.append(int(np.argmax(worth)))
         return as_tuples(genes[chosen])
+
+    def _guesses(self, past: Snapshot) -> CountModel:
+        """Learns from the start's sample and from the latest of a past that grows by steps."""
+        assert self._design is not None
+        at = milestone(len(past.genes))
+        if at not in self._count_models:
+            genes = np.concatenate([self._design.spread, past.genes[:at][::-1]])
+            self._count_models = {at: CountModel(self._problem.space, self._design.counts, genes)}
+        return self._count_models[at]
 
     def _acquisition(self, past: Snapshot, taken: list[Genotype]) -> tuple[Acquisition, Genes]:
         """Models trained on all that finished, with what is under way believed, and the front's genes as parents."""
