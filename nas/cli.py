@@ -11,6 +11,8 @@ COMMANDS: dict[str, str] = {
     "front": "show the Pareto front of a run",
     "train": "train chosen networks by the full recipe",
     "export": "take a network away: source, weights, ONNX",
+    "audit": "check how well short trainings rank networks",
+    "latency": "build the latency table of a device",
     "bench": "compare algorithms on tabular benchmarks",
     "published": "list the published networks and their counts",
 }

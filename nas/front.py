@@ -82,9 +82,11 @@ def _watch(options: argparse.Namespace) -> int:
 
 def as_json(archive: Any, *, run: str) -> dict[str, Any]:
     """What `--json` prints."""
+    from nas.report.beside import beside
     from nas.run import RunFolder
     from nas.training.results import read_results
 
+    more = beside(RunFolder.open(run), archive)
     states = [trial.state for trial in archive.trials]
     return {
         "objectives": [{"name": o.name, "goal": o.goal, "unit": o.unit} for o in archive.objectives],
@@ -93,6 +95,9 @@ def as_json(archive: Any, *, run: str) -> dict[str, Any]:
                 "number": member.trial.number,
                 "key": member.trial.key,
                 "scores": dict(member.scores),
+                "replicates": member.replicates,
+                "confidence": more.confidence[member.trial.key],
+                **({"measured": more.measured[member.trial.key]} if member.trial.key in more.measured else {}),
                 "architecture": member.trial.architecture,
             }
             for member in archive.front()
@@ -116,7 +121,10 @@ def _print_table(run: str, archive: Any, found: list[Any]) -> None:
     console = open_console()
     counts = ", ".join(f"{len(archive.having(state))} {state}" for state in ("finished", "failed", "running"))
     if found:
-        console.print(front_table(found, archive.objectives, knee=knee_of(found, archive.objectives).trial.key))
+        from nas.report.beside import beside
+
+        knee, more = knee_of(found, archive.objectives).trial.key, beside(RunFolder.open(run), archive)
+        console.print(front_table(found, archive.objectives, knee=knee, beside=more))
         volume = archive.hypervolume()
         console.print(f"\n{counts} · front of {len(found)}, ◆ its knee · hypervolume {volume:.3f}")
     else:

@@ -93,6 +93,12 @@ def _conclude(session: Any) -> int:
     """Runs the search and says what it came to."""
     from nas.summary import print_summary, write_report
 
+    if session.plan.recipe.name != "table":
+        from nas.audits.record import sentence
+
+        config, plan = session.config, session.plan
+        recipe, checksum = plan.recipe.to_json(), plan.data["checksum"]
+        print(sentence(config.space, config.dataset, checksum=checksum, recipe=recipe, train_images=config.train_images), flush=True)
     ending = session.run()
     write_report(session.folder, session.archive)
     print_summary(session.folder, session.archive, ending=ending, rejected=session.rejected)

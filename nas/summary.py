@@ -7,6 +7,7 @@ from nas.archive import Archive
 from nas.loop import Ending
 from nas.pick import knee_of
 from nas.progress import clock
+from nas.report.beside import beside
 from nas.report.table import front_table
 from nas.run import RunFolder
 
@@ -36,7 +37,8 @@ def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, reject
     found = archive.front()
     if found:
         console.print()
-        console.print(front_table(found, archive.objectives, knee=knee_of(found, archive.objectives).trial.key))
+        knee, more = knee_of(found, archive.objectives).trial.key, beside(folder, archive)
+        console.print(front_table(found, archive.objectives, knee=knee, beside=more))
     finished, failed = archive.having("finished"), archive.having("failed")
     seconds = sum(sum(t.details.get("seconds", {}).get(k, 0.0) for k in ("total", "time")) for t in archive.trials)
     volume = archive.hypervolume()

@@ -10,6 +10,7 @@ from evaluators.objective import Objective
 from nas.members import Member
 
 if TYPE_CHECKING:
+    from nas.report.beside import Beside
     from rich.table import Table
 
     from nas.training.results import Result
@@ -36,8 +37,10 @@ def describe(architecture: Mapping[str, Any]) -> str:
     return str(Architecture.from_json(architecture))
 
 
-def front_table(front: Sequence[Member], objectives: Sequence[Objective], *, knee: str | None) -> Table:
-    """The front as a rich table; the member whose key is `knee` is marked."""
+def front_table(
+    front: Sequence[Member], objectives: Sequence[Objective], *, knee: str | None, beside: Beside | None = None
+) -> Table:
+    """The front as a rich table; the member whose key is `knee` is marked; with confidence and measured latencies beside."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -45,6 +48,13 @@ def front_table(front: Sequence[Member], objectives: Sequence[Objective], *, kne
     for objective in objectives:
         arrow = "↑" if objective.goal == "max" else "↓"
         table.add_column(f"{objective.name} {arrow}", justify="right", no_wrap=True)
+    sure = beside.confidence if beside is not None else {}
+    again = {member.trial.key: beside.measured.get(member.trial.key, {}) if beside is not None else {} for member in front}
+    timed = [o.name for o in objectives if any(o.name in row for row in again.values())]
+    for name in timed:
+        table.add_column(f"{name} measured", justify="right", no_wrap=True)
+    if sure:
+        table.add_column("sure", justify="right", no_wrap=True)
     table.add_column("key", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for member in front:
@@ -52,6 +62,8 @@ def front_table(front: Sequence[Member], objectives: Sequence[Objective], *, kne
         table.add_row(
             f"{mark}{member.trial.number}",
             *(number(member.scores[o.name], o.unit) for o in objectives),
+            *(number(row["median_ms"], "ms") if (row := again[member.trial.key].get(name)) else "" for name in timed),
+            *([f"{100 * sure[member.trial.key]:.0f} %"] if sure else []),
             member.trial.key[:8],
             describe(member.trial.architecture),
         )
