@@ -10,9 +10,9 @@ from evaluators.objective import Objective
 from nas.members import Member
 
 if TYPE_CHECKING:
-    from nas.report.beside import Beside
     from rich.table import Table
 
+    from nas.report.beside import Beside
     from nas.training.results import Result
 
 
