@@ -191,12 +191,12 @@ class Archive:
         return trial
 
     def measured(self, number: int, *, scores: Mapping[str, float], details: Mapping[str, Any]) -> Trial:
-        """Adds scores and details to a running trial, so that a crash does not lose them."""
+        """Adds scores and details to a running trial, so that a crash does not lose them; scores last, for they say that it is done."""
         trial = self._trials[number]
         merged = {**trial.scores, **scores}
         notes = _merge(trial.details, details)
-        self._storage.set_trial_user_attr(self._ids[number], "scores", merged)
         self._storage.set_trial_user_attr(self._ids[number], "details", notes)
+        self._storage.set_trial_user_attr(self._ids[number], "scores", merged)
         return self._replace(trial, scores=merged, details=notes)
 
     def finish(self, number: int) -> Trial:
@@ -214,9 +214,9 @@ class Archive:
 
         trial = self._trials[number]
         notes = _merge(trial.details, details or {})
-        self._storage.set_trial_user_attr(self._ids[number], "failure", {"kind": kind, "message": message})
         if notes:
             self._storage.set_trial_user_attr(self._ids[number], "details", notes)
+        self._storage.set_trial_user_attr(self._ids[number], "failure", {"kind": kind, "message": message})
         self._storage.set_trial_state_values(self._ids[number], optuna.trial.TrialState.FAIL)
         return self._replace(trial, state="failed", failure=kind, message=message, details=notes)
 
