@@ -20,7 +20,8 @@ Shapes are the squeezing 1×1 convolutions of ResNet-50 and MobileNetV2 at 224 p
 place of such a convolution, those of the second keep its input's channels. MACs are multiply-adds of convolutions, linear
 layers and matrix products. Bytes moved are what the eager operations read and write for one image in float32, weights
 included: a fused kernel moves less. Latency is the median of one image on one thread, evaluation mode, eager PyTorch; it is
-given relative to the 1×1 convolution of the same role and shape in the same memory layout.
+given relative to the 1×1 convolution of the same role and shape in the same memory layout. Ratios hold better than times: the
+machine had other work.
 
 """
 

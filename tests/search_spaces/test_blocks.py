@@ -30,7 +30,9 @@ def test_every_block_maps_the_shape(mixer, c_in, c_out, stride, side):
     "space",
     [
         pytest.param(
-            factory(channels=3, resolution=side), id=f"{name}-{side}", marks=pytest.mark.slow if side > 32 else ()
+            factory(channels=3, resolution=side),
+            id=f"{name}-{side}",
+            marks=pytest.mark.slow if side > 32 or name == "mixed" else (),
         )
         for (name, factory), side in product(SPACES.items(), (32, 224))
     ],
