@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "export": "take a network away: source, weights, ONNX",
     "audit": "check how well short trainings rank networks",
     "latency": "build the latency table of a device",
+    "doctor": "check a run folder and say how to repair it",
     "bench": "compare algorithms on tabular benchmarks",
     "published": "list the published networks and their counts",
 }

@@ -52,6 +52,11 @@ class RunFolder:
         return self.path / "environment.json"
 
     @property
+    def events(self) -> Path:
+        """What happened to the run as a whole, one JSON object a line."""
+        return self.path / "events.jsonl"
+
+    @property
     def weights(self) -> Path:
         """The folder of trained weights."""
         return self.path / "weights"
@@ -91,6 +96,17 @@ class RunFolder:
         names = {path.name for path in self.path.iterdir() if path.suffix != ".part"} if self.path.is_dir() else {""}
         return names <= LEFTOVERS and not (self.weights.is_dir() and any(self.weights.iterdir()))
 
+    @staticmethod
+    def existing(path: str | Path) -> Path:
+        """The path of a folder that is there.
+
+        Raises:
+            UserError: it is not.
+        """
+        if not Path(path).is_dir():
+            raise UserError(f"there is no run at {str(path)!r}: check the path")
+        return Path(path)
+
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
         """An existing run.
@@ -98,9 +114,7 @@ class RunFolder:
         Raises:
             UserError: the folder is no run, or of a format that this version does not read.
         """
-        folder = cls(Path(path))
-        if not folder.path.is_dir():
-            raise UserError(f"there is no run at {str(path)!r}: check the path")
+        folder = cls(cls.existing(path))
         if not folder.environment.is_file():
             if folder._half_made() and folder.config.is_file():
                 raise UserError(
@@ -150,7 +164,7 @@ class RunFolder:
     def log(self, event: str, **details: Any) -> None:
         """Appends one line to `events.jsonl`."""
         line = json.dumps({"time": round(time.time(), 3), "event": event, **details}, ensure_ascii=False)
-        with open(self.path / "events.jsonl", "a", encoding="utf-8") as file:
+        with open(self.events, "a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def check_space(self) -> None:
@@ -168,6 +182,17 @@ class RunFolder:
             ) from None
         if status.f_blocks and status.f_bavail * status.f_frsize < FREE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+
+    def is_driven(self) -> str:
+        """Who drives the run now; the empty text for nobody."""
+        try:
+            with open(self.path / "lock", encoding="utf-8", errors="replace") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return (self.path / "lock").read_text(encoding="utf-8", errors="replace").strip()[:200] or "another process"
+        except OSError:
+            return ""
+        return ""
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -95,6 +95,8 @@ class Session:
 
     def _open(self) -> Archive:
         """An existing run, with what a crash left in it put in order."""
+        if self.folder.events.exists():
+            repair_tail(self.folder.events, record=b'{"time":')
         if not self.place.url:
             cut = repair_tail(self.folder.journal)
             if cut:
