@@ -62,7 +62,9 @@ def prepare(config: SearchConfig) -> Plan:
     if config.space.startswith("table:"):
         return _prepare_table(config)
     faults: list[str] = []
-    tables: dict[str, LatencyTable] = _collect(faults, lambda: read_tables(config.latency_table, space=config.space)) or {}
+    tables: dict[str, LatencyTable] = (
+        _collect(faults, lambda: read_tables(config.latency_table, space=config.space)) or {}
+    )
     known = known_objectives(tables)
     objectives = _collect(faults, lambda: parse_objectives(config.objectives, known))
     limits = _collect(faults, lambda: parse_limits(config.limit, known))
@@ -157,6 +159,10 @@ def _faults_of_cluster(config: SearchConfig, objectives: tuple[Objective, ...]) 
     if config.address and any(objective.kind == "timed" for objective in objectives):
         faults.append(
             "--objectives latency_ms is timed on one device, and the nodes of a cluster differ: leave one of the two out"
+        )
+    if config.storage and "://" not in config.storage:
+        faults.append(
+            f"--storage takes a URL as postgresql+psycopg://USER@HOST/NAME, got {config.storage!r}: write one, or leave it out"
         )
     if config.weights and "://" not in config.weights:
         faults.append(

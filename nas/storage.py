@@ -59,7 +59,7 @@ def readable(url: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).replace(url, public(url)).split())[:300]
         raise UserError(
             f"the database {public(url)!r} cannot be used ({reason}): check that it runs, its address, and the password "
             "(in PGPASSWORD or ~/.pgpass), then go on with --resume; nothing finished is lost"
