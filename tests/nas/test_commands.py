@@ -70,7 +70,8 @@ def test_spread_of_latency_seconds_and_memory_are_kept(run: Path) -> None:
 def test_export_stands_alone(run: Path, tmp_path: Path) -> None:
     assert export.main([str(run), "--pick", "best:accuracy", "--to", str(tmp_path / "out")]) == 0
     names = {f.name for f in (tmp_path / "out").iterdir()}
-    assert names == {"architecture.json", "weights.safetensors", "model.py", "model.onnx", "card.json"}
+    texts = {"README.md", "architecture.json", "card.json"}
+    assert names == {"weights.safetensors", "model.py", "model.onnx", "model.pt2"} | texts
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["accuracy_again"] == pytest.approx(card["scores"]["accuracy"], abs=0.005)
     source = (tmp_path / "out" / "model.py").read_text()
@@ -115,7 +116,7 @@ def test_exports_of_every_mixer_agree(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from nas.exports.forms import check, logits_of_onnx, logits_of_source, write_onnx
+    from nas.exports.forms import check, logits_of, write_onnx, write_program
     from nas.exports.source import model_source
     from search_spaces.architecture import Architecture, Stage, Stem
     from search_spaces.network import build
@@ -143,12 +144,13 @@ def test_exports_of_every_mixer_agree(tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(model_source(architecture, title="Test.", data=facts))
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, tmp_path / "weights.safetensors")
     write_onnx(network, torch.randn(4, 3, 16, 16), tmp_path / "model.onnx")
+    write_program(network, torch.randn(4, 3, 16, 16), tmp_path / "model.pt2")
     for batch in (1, 5):
         images = 3 * torch.randn(batch, 3, 16, 16)
         with torch.no_grad():
             reference = network(images)
-        check("source", logits_of_source(tmp_path, images), reference)
-        check("onnx", logits_of_onnx(tmp_path / "model.onnx", images), reference)
+        for form in ("model.py", "model.onnx", "model.pt2"):
+            check(form, logits_of(form, tmp_path, images), reference)
 
 
 def test_damaged_and_missing_weights_are_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

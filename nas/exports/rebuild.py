@@ -1,0 +1,76 @@
+"""What an export begins with: a member's network with its weights, the search's or the fully trained ones, and the run's images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.errors import UserError
+from nas.training.results import Result, result_of
+
+
+def find_weights(folder: Any, member: Any, *, which: str) -> tuple[Path, Result | None]:
+    """The file of a member's weights and the training that they are of, `None` for the search's.
+
+    `which` is `search`, `trained`, or `auto`: trained where there are any.
+
+    Raises:
+        UserError: trained ones are asked for and there are none.
+    """
+    result = result_of(folder, key=member.trial.key) if which != "search" else None
+    if result is None and which == "trained":
+        raise UserError(
+            f"{member.trial.key} has not been trained in full: run python -m nas.train {folder.path} "
+            f"--pick key:{member.trial.key[:8]}, or export with --weights search"
+        )
+    if result is not None:
+        return result.weights, result
+    return folder.weights_of(member.trial.key, member.trial.replicate), None
+
+
+def rebuild(architecture_json: Mapping[str, Any], path: Path) -> tuple[Any, Any]:
+    """The network of an architecture with the weights of a file, in eval mode, and the architecture.
+
+    Raises:
+        UserError: the weights are missing, damaged or of another network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from search_spaces.architecture import Architecture
+    from search_spaces.network import build
+
+    architecture = Architecture.from_json(architecture_json)
+    network = build(architecture)
+    try:
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise UserError(
+            f"the weights {str(path)!r} are missing: restore them, or train with python -m nas.train"
+        ) from None
+    except (SafetensorError, RuntimeError, OSError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"the weights {str(path)!r} are damaged ({text}): restore them, or pick another network"
+        ) from None
+    return network.eval(), architecture
+
+
+def load_data(folder: Any, facts: Mapping[str, Any]) -> Any:
+    """The run's data set, which must be the one that it was trained on.
+
+    Raises:
+        UserError: it is not to be had, or has changed.
+    """
+    from evaluators.training.datasets import load
+    from nas.options import read_toml
+
+    config = read_toml(folder.config)
+    try:
+        data = load(config["dataset"], data_dir=config["data_dir"] or None, skip_broken=config["skip_broken"])
+    except ValueError as error:
+        raise UserError(f"an export is checked on the run's images: {error}") from None
+    if data.checksum != facts["checksum"]:
+        raise UserError(f"the data set {config['dataset']!r} has changed since the run: give it the same images")
+    return data
