@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from nas.errors import UserError
 
 if TYPE_CHECKING:
-    import optuna
     import pandas
     from torch import nn
 
@@ -103,7 +102,7 @@ class Run:
         return Archive.open(self.path)
 
     @cached_property
-    def study(self) -> optuna.Study:
+    def study(self) -> Any:
         """The Optuna study, for its plots and its dashboard."""
         from nas.archive import open_study
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import UserError, run_command
+from nas.pick_flag import add_pick
 
 EXAMPLES = """examples:
   python -m nas.export runs/pix-digits-1 --pick knee --to exported
@@ -23,8 +24,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _command(arguments: list[str]) -> int:
-    from nas.pick import HELP
-
     parser = argparse.ArgumentParser(
         prog="python -m nas.export",
         description="Write found networks as source, weights, torch.export program and ONNX, and check that all agree.",
@@ -32,9 +31,7 @@ def _command(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument(
-        "--pick", metavar="RULE", action="append", help=f"{HELP} or all; may be repeated (default: knee)"
-    )
+    add_pick(parser)
     parser.add_argument("--to", metavar="DIR", required=True, help="folder to be made; of several picks, DIR/KEY")
     parser.add_argument(
         "--weights",

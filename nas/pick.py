@@ -13,11 +13,6 @@ from nas.config import parse_limit
 from nas.errors import UserError
 from nas.members import Member
 
-HELP = (
-    "knee, best:OBJECTIVE, prefer:BOUNDS,OBJECTIVE (as prefer:accuracy>=0.97,macs: within the bounds, then the best of the last), "
-    "weights:OBJECTIVE=W,… (least weighted sum), key:KEY"
-)
-
 
 @dataclass(frozen=True)
 class Pick:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nas.errors import INTERRUPTED, UserError, run_command
 from nas.options import add_arguments
+from nas.pick_flag import add_pick
 from nas.training.options import TrainConfig, label_of, read_options
 
 EXAMPLES = """examples:
@@ -33,12 +34,8 @@ def _command(arguments: list[str]) -> int:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    from nas.pick import HELP
-
     parser.add_argument("run", metavar="RUN", help="run folder")
-    parser.add_argument(
-        "--pick", metavar="RULE", action="append", help=f"{HELP} or all; may be repeated (default: knee)"
-    )
+    add_pick(parser)
     parser.add_argument("--config", metavar="FILE.toml", help="options from a file; flags override them")
     add_arguments(parser, TrainConfig)
     given = vars(parser.parse_args(arguments))

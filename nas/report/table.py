@@ -49,7 +49,9 @@ def front_table(
         arrow = "↑" if objective.goal == "max" else "↓"
         table.add_column(f"{objective.name} {arrow}", justify="right", no_wrap=True)
     sure = beside.confidence if beside is not None else {}
-    again = {member.trial.key: beside.measured.get(member.trial.key, {}) if beside is not None else {} for member in front}
+    again = {
+        member.trial.key: beside.measured.get(member.trial.key, {}) if beside is not None else {} for member in front
+    }
     timed = [o.name for o in objectives if any(o.name in row for row in again.values())]
     for name in timed:
         table.add_column(f"{name} measured", justify="right", no_wrap=True)

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from evaluators.training.recipe import RECIPES, Recipe
 from nas.errors import UserError
 from nas.options import at_least, one_of, option, read_toml, resolve
@@ -80,6 +78,8 @@ def label_of(config: TrainConfig, recipe: Recipe) -> str:
 
 def sample_recipes(recipe: Recipe, n: int, *, seed: int) -> list[Recipe]:
     """The recipe itself and n − 1 draws around it: learning rate, weight decay, label smoothing, mixup and cutout."""
+    import numpy as np
+
     generator = np.random.default_rng([seed, 0x7121])
     samples = [recipe]
     for _ in range(n - 1):
