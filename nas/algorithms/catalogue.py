@@ -46,10 +46,10 @@ def _gp(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm
     return gp(problem, seed=seed, warm=warm)
 
 
-def _surrogate(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm:
+def _surrogate(problem: Problem, *, seed: int, warm: Sequence[Trial] = (), reevaluate: bool = False) -> Algorithm:
     from nas.algorithms.surrogate import Surrogate
 
-    return Surrogate(problem, seed=seed, warm=warm)
+    return Surrogate(problem, seed=seed, warm=warm, reevaluate=reevaluate)
 
 
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {

@@ -15,7 +15,7 @@ from search_spaces.space import Genotype
 Array = NDArray[np.float64]
 
 SAMPLE = 64
-DRAWN = 96
+DRAWN = 160
 STEPS = 100
 
 

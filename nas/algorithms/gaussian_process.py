@@ -111,6 +111,7 @@ class Posterior:
         self._factor = cholesky(covariance, lower=True, check_finite=False)
         self._whitened = solve_triangular(self._factor, targets, lower=True, check_finite=False)
         self._alpha: Array | None = None
+        self.noise = kernel.noise
 
     def believe(self, rows: Array) -> Posterior:
         """The process as if one evaluation of each row had given its mean (Ginsbourger et al. 2010, kriging believer)."""

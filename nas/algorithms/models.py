@@ -39,6 +39,11 @@ class Data:
 class Model(Protocol):
     """What a trained model answers, in the units of its warp."""
 
+    @property
+    def noise(self) -> float:
+        """Variance of one evaluation."""
+        ...
+
     def predict(self, rows: Array) -> tuple[Array, Array]:
         """Mean and variance without noise: (m, columns) -> (m,), (m,)."""
         ...
@@ -81,7 +86,7 @@ def choose(data: Data, features: Features, *, seed: int) -> Choice:
     start = prior(features.groups, exact=features.genes + 1, varying=features.varying)
     fold = np.random.default_rng([seed, len(data.values)]).permutation(len(data.values)) % FOLDS
     best: Choice | None = None
-    for name in _tried(len(data.values)):
+    for name in tried(len(data.values)):
         kind, _, warp = name.partition("-")
         targets = WARPS[warp](data.values).forward(data.values)
         train = _TRAINERS[kind](data.rows, targets, data.weights, start)
@@ -92,7 +97,8 @@ def choose(data: Data, features: Features, *, seed: int) -> Choice:
     return best
 
 
-def _tried(n: int) -> tuple[str, ...]:
+def tried(n: int) -> tuple[str, ...]:
+    """Names of models, with their warps, that are compared on n architectures; the first is the preferred one."""
     few = ("process-logarithm", "process-ranks", "process-raw", "ridge-logarithm")
     return few if n < FROM_ROWS else (*few, "forest-logarithm", "networks-logarithm")
 
@@ -141,11 +147,11 @@ class _Ensemble:
     """Members of a trained ensemble; their spread is the variance, but never less than the residual's."""
 
     def __init__(self, members: list[Callable[[Array], Array]], residual: float) -> None:
-        self._members, self._residual = members, residual
+        self._members, self.noise = members, residual
 
     def predict(self, rows: Array) -> tuple[Array, Array]:
         predicted = np.stack([member(rows) for member in self._members])
-        return predicted.mean(axis=0), predicted.var(axis=0) + self._residual
+        return predicted.mean(axis=0), predicted.var(axis=0) + self.noise
 
     def believe(self, rows: Array) -> _Ensemble:
         return self

@@ -15,6 +15,7 @@ from nas.algorithms.history import History, Snapshot
 from nas.algorithms.models import Choice, Data, choose, milestone, spread
 from nas.algorithms.novel import Novelty
 from nas.algorithms.pool import Pool
+from nas.algorithms.settle import settling
 from nas.algorithms.warp import WARPS
 from nas.pareto import non_dominated
 from nas.problem import Archive, Problem, Proposal, Trial
@@ -24,13 +25,16 @@ Array = NDArray[np.float64]
 
 FEWEST = 4
 MOST_TRAINED = 800
+MOST_REPLICATES = 5
 
 
 class Surrogate:
     """A designed start, then candidates of the greatest expected improvement, each as if those before had come true."""
 
-    def __init__(self, problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> None:
+    def __init__(self, problem: Problem, *, seed: int, warm: Sequence[Trial] = (), reevaluate: bool = False) -> None:
+        """With `reevaluate`, front members may be asked again with another seed where that settles the front better."""
         self._problem = problem
+        self._reevaluate = reevaluate
         self._seed = seed
         self._history = History(problem, warm=warm)
         self._novelty = Novelty(problem)
@@ -48,14 +52,16 @@ class Surrogate:
             self._design = Design(self._novelty, seed=self._seed)
         start = size_of_design(len(self._problem.space.choices))
         found: list[Genotype] = []
+        again: list[Proposal] = []
         if len(past.points) < FEWEST or len(past.known) < start:
             room = n if len(past.points) < FEWEST else min(n, start - len(past.known))
             found = self._first(past, room, start)
         if len(found) < n and len(past.points) >= FEWEST and len(self._design.uniform):
-            found.extend(self._best(past, found, n - len(found), generator))
+            best, again = self._best(past, found, n - len(found), generator)
+            found.extend(best)
         if len(found) < n:
             found.extend(self._novelty.find(n - len(found), known=past.known | set(found), generator=generator))
-        return [Proposal(genotype) for genotype in found]
+        return [*again, *(Proposal(genotype) for genotype in found)][:n]
 
     def _first(self, past: Snapshot, n: int, start: int) -> list[Genotype]:
         """What the design holds that is not known yet; it doubles when many ask before anything has finished."""
@@ -67,10 +73,14 @@ class Surrogate:
             self._designed[size] = self._design.genotypes(size)
         return [genotype for genotype in self._designed[size] if genotype not in past.known][:n]
 
-    def _best(self, past: Snapshot, taken: list[Genotype], n: int, generator: np.random.Generator) -> list[Genotype]:
+    def _best(
+        self, past: Snapshot, taken: list[Genotype], n: int, generator: np.random.Generator
+    ) -> tuple[list[Genotype], list[Proposal]]:
+        """New genotypes, and at most one replicate that is worth more than all of them."""
         assert self._design is not None
         counts, features = self._design.counts, self._design.features
-        acquisition, parents = self._acquisition(past, taken)
+        acquisition, members = self._acquisition(past, taken)
+        parents = past.genes[members]
 
         def described(genes: Genes, counted: Array) -> tuple[Array, Array]:
             return features(genes, counted), counts.objectives(counted)
@@ -84,6 +94,7 @@ class Surrogate:
             generator=generator,
         )
         rows, exact = described(genes, counts.all(genes))
+        again = self._again(past, acquisition, members, worth) if self._reevaluate else []
         chosen: list[int] = []
         while len(chosen) < min(n, len(genes)):
             if chosen:
@@ -92,7 +103,25 @@ class Surrogate:
                 worth = acquisition(rows, exact)
                 worth[chosen] = -np.inf
             chosen.append(int(np.argmax(worth)))
-        return as_tuples(genes[chosen])
+        return as_tuples(genes[chosen]), again
+
+    def _again(
+        self, past: Snapshot, acquisition: Acquisition, members: NDArray[np.int64], worth: Array
+    ) -> list[Proposal]:
+        """The front member whose replicate is worth most, if that is more than any new candidate is worth."""
+        assert self._design is not None
+        idle = members[(past.running[members] == 0) & (past.replicates[members] < MOST_REPLICATES)]
+        if len(idle) == 0:
+            return []
+        counted = self._design.counts.all(past.genes[idle])
+        values = settling(
+            acquisition, self._design.features(past.genes[idle], counted), self._design.counts.objectives(counted)
+        )
+        best = int(np.argmax(values))
+        if values[best] <= worth.max(initial=0.0):
+            return []
+        genotype = as_tuples(past.genes[idle[best : best + 1]])[0]
+        return [Proposal(genotype, replicate=int(past.replicates[idle[best]]))]
 
     def _guesses(self, past: Snapshot) -> CountModel:
         """Learns from the start's sample and from the latest of a past that grows by steps."""
@@ -103,8 +132,8 @@ class Surrogate:
             self._count_models = {at: CountModel(self._problem.space, self._design.counts, genes)}
         return self._count_models[at]
 
-    def _acquisition(self, past: Snapshot, taken: list[Genotype]) -> tuple[Acquisition, Genes]:
-        """Models trained on all that finished, with what is under way believed, and the front's genes as parents."""
+    def _acquisition(self, past: Snapshot, taken: list[Genotype]) -> tuple[Acquisition, NDArray[np.int64]]:
+        """Models trained on all that finished, with what is under way believed, and the rows of the front."""
         assert self._design is not None
         counts, features = self._design.counts, self._design.features
         counted = counts.all(past.genes)
@@ -122,7 +151,7 @@ class Surrogate:
         if len(waiting):
             counted = counts.all(waiting)
             acquisition = acquisition.believe(features(waiting, counted), counts.objectives(counted))
-        return acquisition, past.genes[best]
+        return acquisition, best
 
     def _modelled(self, past: Snapshot, rows: Array, column: int) -> Modelled:
         objective = self._problem.objectives[column]

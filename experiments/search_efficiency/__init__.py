@@ -1,0 +1,1 @@
+"""How many trainings does each algorithm need to find the front?"""
