@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from evaluators.evaluation import write_atomically
 from nas.errors import UserError
+from nas.options import read_toml
 from nas.training.results import Result, result_of
 
 
@@ -26,7 +28,30 @@ def find_weights(folder: Any, member: Any, *, which: str) -> tuple[Path, Result 
         )
     if result is not None:
         return result.weights, result
-    return folder.weights_of(member.trial.key, member.trial.replicate), None
+    return search_weights(folder, member), None
+
+
+def search_weights(folder: Any, member: Any) -> Path:
+    """The file of a trial's weights; where the run keeps them at a URL they are fetched into its folder first.
+
+    Raises:
+        UserError: they cannot be fetched.
+    """
+    path: Path = folder.weights_of(member.trial.key, member.trial.replicate)
+    place = read_toml(folder.config).get("weights", "")
+    if place and not path.exists():
+        import fsspec
+
+        try:
+            with fsspec.open(f"{place.rstrip('/')}/{path.name}", "rb") as file:
+                content = file.read()
+        except (OSError, ValueError, ImportError) as error:
+            raise UserError(
+                f"the weights {path.name!r} cannot be fetched from {place!r} ({error}): restore them"
+            ) from None
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, content)
+    return path
 
 
 def rebuild(architecture_json: Mapping[str, Any], path: Path) -> tuple[Any, Any]:
@@ -64,7 +89,6 @@ def load_data(folder: Any, facts: Mapping[str, Any]) -> Any:
         UserError: it is not to be had, or has changed.
     """
     from evaluators.training.datasets import load
-    from nas.options import read_toml
 
     config = read_toml(folder.config)
     try:

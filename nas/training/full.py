@@ -14,6 +14,7 @@ from evaluators.training.recipe import Recipe
 from nas.archive import Archive
 from nas.environment import environment
 from nas.errors import UserError
+from nas.exports.rebuild import search_weights
 from nas.loop import seed_of
 from nas.members import Member
 from nas.options import read_toml
@@ -148,7 +149,7 @@ def _teacher(course: Course) -> tuple[Member, Path]:
 
 
 def _weights(run: RunFolder, member: Member) -> Path:
-    path = run.weights_of(member.trial.key, member.trial.replicate).absolute()
+    path = search_weights(run, member).absolute()
     if not path.is_file():
         raise UserError(
             f"the search's weights {str(path)!r} are missing: restore them, or train without --from-weights"
