@@ -67,7 +67,7 @@ class FileImages:
         return replace(self, files=tuple(self.files[int(i)] for i in rows))
 
     def batches(self, labels: Tensor, order: Tensor, *, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (n, C, H, W) and labels (n,) in the order given, `size` at a time, decoded ahead by four processes.
+        """Images (n, C, H, W) and labels (n,) in the order given, `size` at a time, decoded ahead by up to four processes.
 
         Raises:
             BrokenImageError: a file cannot be read and is not to be skipped.
@@ -75,7 +75,7 @@ class FileImages:
         loader = DataLoader(
             _Files(self, labels.cpu()),
             batch_sampler=[batch.tolist() for batch in order.cpu().split(size)],
-            num_workers=READERS if len(order) > size else 0,
+            num_workers=min(READERS, torch._utils.cpu_count() or 1) if len(order) > size else 0,
             collate_fn=_collate,
             pin_memory=self.device.type == "cuda",
         )
