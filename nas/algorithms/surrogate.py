@@ -24,7 +24,7 @@ from search_spaces.space import Genotype
 Array = NDArray[np.float64]
 
 FEWEST = 4
-MOST_TRAINED = 800
+MOST_TRAINED = 600
 MOST_REPLICATES = 5
 
 
