@@ -24,6 +24,7 @@ class Evaluation:
     """What to evaluate. `phase` is `train`, which may run beside others, or `time`, which needs the device to itself.
 
     `weights` is the file that keeps the trained weights, `None` to drop them; `timeout` is in seconds, 0 for none.
+    `alone` says that nothing else is on the device, so that all of its memory may be taken.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Evaluation:
     seed: int
     weights: str | None = None
     timeout: float = 0.0
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,13 @@ class TrainingEvaluator:
 
         from evaluators.training.datasets import load
 
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu":
             torch.set_num_threads(threads)
         elif share < 1:
             torch.cuda.set_per_process_memory_fraction(share)
+        self._share = share
         self._device = torch.device(device)
         self._data = load(dataset, data_dir=data_dir, skip_broken=skip_broken, train_images=train_images).to(
             self._device
@@ -132,6 +137,15 @@ class TrainingEvaluator:
         except Exception as error:
             logger.debug("trial %d failed", evaluation.number, exc_info=True)
             return failed(evaluation, error)
+        finally:
+            self._free_memory()
+
+    def _free_memory(self) -> None:
+        """What the allocator keeps of an evaluation goes back to the device, where others share it."""
+        if self._device.type == "cuda" and self._share < 1:
+            import torch
+
+            torch.cuda.empty_cache()
 
     def _train(self, evaluation: Evaluation) -> Outcome:
         import torch
@@ -144,6 +158,8 @@ class TrainingEvaluator:
         start = time.monotonic()
         torch.manual_seed(evaluation.seed)
         if self._device.type == "cuda":
+            if self._share < 1:
+                torch.cuda.set_per_process_memory_fraction(1.0 if evaluation.alone else self._share)
             torch.cuda.reset_peak_memory_stats(self._device)
         network, architecture = self._build(evaluation)
         trained = train(
