@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from search_spaces.kernels.dispatch import with_fast_path
+from search_spaces.kernels.pix import fast_pix
 from search_spaces.operators.layout import like_layout
 
 
@@ -106,3 +108,6 @@ class PiX(nn.Module):
     def extra_repr(self) -> str:
         """The numbers of the printed module."""
         return f"channels={self.channels}, zeta={self.zeta}, tau={self.tau}"
+
+
+with_fast_path(PiX, fast_pix)

@@ -1,0 +1,148 @@
+"""PiX as one native call forward and one backward: pooling, probabilities and the picking, in blocks that stay in the cache.
+
+Forward reads x twice, the second time from the cache where an image fits, and writes y. With gradients it also writes which member
+was picked, one byte a value of y. Backward reads dL/dy, y and that byte, never x:
+
+    dL/dlogit[n, k] = (1 − p) · Σ over pixels of dL/dy · y, since y = p · chosen
+    dL/dx = p · dL/dy at the picked member, p/|subset| · dL/dy at all mixed ones, and (Wᵀ dL/dlogit)/(H·W) everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.kernels.dispatch import channels_last, is_plain_linear
+from search_spaces.kernels.library import LIBRARY
+
+MOST_MEMBERS = 256  # of a subset: the picked one is noted in a byte
+
+
+class Layer(Protocol):
+    """What is asked of a PiX layer."""
+
+    channels: int
+    zeta: int
+    tau: float
+    context: nn.Linear
+
+
+def fast_pix(layer: Layer, x: Tensor) -> Tensor | None:
+    """The layer's output (N, C, H, W) -> (N, ⌈C/ζ⌉, H, W), or None where the kernel does not apply."""
+    if x.shape[1] != layer.channels or layer.zeta > MOST_MEMBERS or not is_plain_linear(layer.context, layer.channels):
+        return None
+    weight = layer.context.weight
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        y: Tensor = FusedPiX.apply(x, weight, layer.zeta, layer.tau)
+        return y
+    return pix_forward(x, weight, zeta=layer.zeta, tau=layer.tau)[0]
+
+
+def pix_forward(
+    x: Tensor, weight: Tensor, *, zeta: int, tau: float, z: Tensor | None = None, indexed: bool = False
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """y (N, K, H, W), z = GAP(x) (N, C), p (N, K) and, where asked for, the member picked (N·K·H·W bytes in the order of y).
+
+    Args:
+        x: usable (see dispatch), (N, C, H, W).
+        weight: W, (K, C).
+        zeta: channels a subset.
+        tau: below it a subset is picked from.
+        z: GAP(x) where the layer before has it already.
+        indexed: whether the member picked is needed, for the backward pass.
+    """
+    assert LIBRARY is not None
+    batch, channels, height, width = x.shape
+    subsets, last = weight.shape[0], channels_last(x)
+    layout = torch.channels_last if last else torch.contiguous_format
+    y = torch.empty((batch, subsets, height, width), memory_format=layout)
+    known = z is not None
+    if z is None:
+        z = torch.empty((batch, channels))
+    p = torch.empty((batch, subsets))
+    index = torch.empty(y.numel(), dtype=torch.uint8) if indexed and zeta > 1 else None
+    LIBRARY.nas_pix_forward(
+        x.data_ptr(),
+        weight.data_ptr(),
+        z.data_ptr(),
+        p.data_ptr(),
+        y.data_ptr(),
+        None if index is None else index.data_ptr(),
+        batch,
+        channels,
+        height * width,
+        zeta,
+        tau,
+        last,
+        known,
+        torch.get_num_threads(),
+    )
+    return y, z, p, index
+
+
+class FusedPiX(torch.autograd.Function):
+    """The layer and its gradient; a gradient that is to be differentiated again is made of plain operations."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, zeta: int, tau: float) -> Tensor:
+        """(N, C, H, W), (K, C) -> (N, K, H, W)."""
+        y, z, p, index = pix_forward(x, weight, zeta=zeta, tau=tau, indexed=True)
+        ctx.save_for_backward(x, weight, y, z, p, index)
+        ctx.zeta, ctx.tau = zeta, tau
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        """dL/dx and dL/dW."""
+        x, weight, y, z, p, index = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            wanted = [
+                tensor for tensor, need in ((x, ctx.needs_input_grad[0]), (weight, ctx.needs_input_grad[1])) if need
+            ]
+            again = differentiable_pix(x, weight, zeta=ctx.zeta, tau=ctx.tau)
+            found = iter(torch.autograd.grad(again, wanted, grad, create_graph=True))
+            return *(next(found) if need else None for need in ctx.needs_input_grad[:2]), None, None
+        grad_x, logit = pix_backward(grad, x, weight, y, p, index, zeta=ctx.zeta, tau=ctx.tau)
+        return grad_x, logit.t() @ z if ctx.needs_input_grad[1] else None, None, None
+
+
+def pix_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, y: Tensor, p: Tensor, index: Tensor | None, *, zeta: int, tau: float
+) -> tuple[Tensor, Tensor]:
+    """dL/dx (N, C, H, W), of x only the shape is used, and dL/dlogit (N, K) from dL/dy."""
+    assert LIBRARY is not None
+    batch, channels, height, width = x.shape
+    last = channels_last(x)
+    layout = torch.channels_last if last else torch.contiguous_format
+    grad = grad.contiguous(memory_format=layout)
+    grad_x = torch.empty(x.shape, memory_format=layout)
+    logit = torch.empty_like(p)
+    LIBRARY.nas_pix_backward(
+        grad.data_ptr(),
+        y.data_ptr(),
+        p.data_ptr(),
+        weight.data_ptr(),
+        None if index is None else index.data_ptr(),
+        logit.data_ptr(),
+        grad_x.data_ptr(),
+        batch,
+        channels,
+        height * width,
+        zeta,
+        tau,
+        last,
+        torch.get_num_threads(),
+    )
+    return grad_x, logit
+
+
+def differentiable_pix(x: Tensor, weight: Tensor, *, zeta: int, tau: float) -> Tensor:
+    """The layer of operations that can be differentiated any number of times."""
+    p = torch.sigmoid(x.mean((2, 3)) @ weight.t())[:, :, None, None]
+    chosen = []
+    for k, part in enumerate(x.split(zeta, 1)):
+        first = part.detach().argmax(1, keepdim=True)
+        chosen.append(torch.where(p[:, k : k + 1] < tau, part.gather(1, first), part.mean(1, keepdim=True)))
+    return p * torch.cat(chosen, 1)

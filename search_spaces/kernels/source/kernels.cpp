@@ -1,0 +1,86 @@
+// The kernels for several instruction sets in one library, and the table through which the best one for this processor is called.
+#include "common.h"
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+ParallelRegion parallel_region = nullptr;
+
+// Raised with library.py's whenever a signature changes, so that an older build is not called.
+EXPORT int nas_version() { return 1; }
+
+EXPORT void nas_use_threads(void* region) { parallel_region = reinterpret_cast<ParallelRegion>(region); }
+
+namespace plain {
+#include "pix.h"
+#include "pix_backward.h"
+#include "moves.h"
+}  // namespace plain
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+namespace avx2 {
+#include "pix.h"
+#include "pix_backward.h"
+#include "moves.h"
+}  // namespace avx2
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+#endif
+namespace avx512 {
+#include "pix.h"
+#include "pix_backward.h"
+#include "moves.h"
+}  // namespace avx512
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+// 2 for AVX-512, 1 for AVX2 with fused multiply-add, 0 for neither.
+static int level() {
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) return 2;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
+}
+#define BEST(name) (level() == 2 ? avx512::name : level() == 1 ? avx2::name : plain::name)
+#else
+#define BEST(name) plain::name
+#endif
+
+EXPORT void nas_pix_forward(
+    const float* x, const float* w, float* z, float* p, float* y, uint8_t* index, Int images, Int channels, Int pixels, Int zeta,
+    float tau, Int last, Int known, Int threads) {
+    static const auto best = BEST(pix_forward);
+    best(x, w, z, p, y, index, images, channels, pixels, zeta, tau, last, known, threads);
+}
+
+EXPORT void nas_pix_backward(
+    const float* gy, const float* y, const float* p, const float* w, const uint8_t* index, float* logit, float* gx, Int images,
+    Int channels, Int pixels, Int zeta, float tau, Int last, Int threads) {
+    static const auto best = BEST(pix_backward);
+    best(gy, y, p, w, index, logit, gx, images, channels, pixels, zeta, tau, last, threads);
+}
+
+EXPORT void nas_pool(const float* x, float* z, Int images, Int channels, Int pixels, Int last, Int threads) {
+    static const auto best = BEST(pool);
+    best(x, z, images, channels, pixels, last, threads);
+}
+
+EXPORT void nas_gather(
+    const float* x, const int64_t* index, float* y, Int images, Int channels, Int out, Int pixels, Int last, Int threads) {
+    static const auto best = BEST(gather);
+    best(x, index, y, images, channels, out, pixels, last, threads);
+}

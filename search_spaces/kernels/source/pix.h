@@ -1,0 +1,312 @@
+// Pick-or-Mix, forward and backward, over maps whose channels (NCHW) or pixels (channels-last) are contiguous.
+// This file is included once for each instruction set, within a namespace: see kernels.cpp.
+
+namespace {
+const Int TILE = 256;                // pixels of a plane that are worked on at a time, in registers and the first cache
+const Int SMALL = 1 << 14;           // elements that one thread does faster than two
+const Int BLOCK_BYTES = 3 << 20;     // of images that are pooled before they are picked from: they stay in the cache
+}  // namespace
+
+// ---- context: z = GAP(x), p = sigmoid(W z) -------------------------------------------------------------------------------
+
+static void pool_planes(const float* RESTRICT x, float* RESTRICT z, Int planes, Int pixels) {
+    const float scale = 1.0f / float(pixels);
+    for (Int c = 0; c < planes; ++c, x += pixels) {
+        Wide sums[4] = {};
+        Int t = 0;
+        for (; t + 4 * WIDE <= pixels; t += 4 * WIDE)
+            for (int i = 0; i < 4; ++i) sums[i] += load(x + t + i * WIDE);
+        for (; t + WIDE <= pixels; t += WIDE) sums[0] += load(x + t);
+        float sum = total((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        for (; t < pixels; ++t) sum += x[t];
+        z[c] = sum * scale;
+    }
+}
+
+// Eight pixels at a time; the next eight are fetched ahead, which the hardware does not do for eight short streams.
+static void pool_rows(const float* RESTRICT x, float* RESTRICT z, Int channels, Int stride, Int pixels) {
+    for (Int c = 0; c < channels; ++c) z[c] = 0;
+    const Int whole = channels / WIDE * WIDE;
+    Int t = 0;
+    for (; t + 8 <= pixels; t += 8) {
+        const float* row = x + t * stride;
+        for (Int c = 0; c < whole; c += WIDE) {
+            Wide sum = load(z + c);
+            for (int i = 0; i < 8; ++i) {
+                sum += load(row + i * stride + c);
+                PREFETCH(row + (8 + i) * stride + c);
+            }
+            store(z + c, sum);
+        }
+        for (Int c = whole; c < channels; ++c)
+            for (int i = 0; i < 8; ++i) z[c] += row[i * stride + c];
+    }
+    for (; t < pixels; ++t)
+        for (Int c = 0; c < channels; ++c) z[c] += x[t * stride + c];
+    const float scale = 1.0f / float(pixels);
+    for (Int c = 0; c < channels; ++c) z[c] *= scale;
+}
+
+// Logits of `B` images for `K` rows of W: B·K sums are kept in registers.
+template <int K, int B>
+INLINE void dot_products(const float* RESTRICT w, const float* RESTRICT z, float* RESTRICT p, Int channels, Int subsets) {
+    Wide sums[K * B] = {};
+    Int c = 0;
+    for (; c + WIDE <= channels; c += WIDE)
+        for (int k = 0; k < K; ++k)
+            for (int b = 0; b < B; ++b) sums[k * B + b] += load(w + k * channels + c) * load(z + b * channels + c);
+    for (int k = 0; k < K; ++k)
+        for (int b = 0; b < B; ++b) {
+            float sum = total(sums[k * B + b]);
+            for (Int tail = c; tail < channels; ++tail) sum += w[k * channels + tail] * z[b * channels + tail];
+            p[b * subsets + k] = sum;
+        }
+}
+
+template <int K>
+INLINE void dot_images(const float* w, const float* z, float* p, Int images, Int channels, Int subsets) {
+    Int b = 0;
+    for (; b + 4 <= images; b += 4) dot_products<K, 4>(w, z + b * channels, p + b * subsets, channels, subsets);
+    for (; b + 2 <= images; b += 2) dot_products<K, 2>(w, z + b * channels, p + b * subsets, channels, subsets);
+    for (; b < images; ++b) dot_products<K, 1>(w, z + b * channels, p + b * subsets, channels, subsets);
+}
+
+// p[b, k] = sigmoid(sum over c of w[k, c] z[b, c]) for k in [begin, end); W is read once for all images.
+static void probabilities(
+    const float* w, const float* z, float* p, Int images, Int channels, Int subsets, Int begin, Int end) {
+    Int k = begin;
+    for (; k + 4 <= end; k += 4) dot_images<4>(w + k * channels, z, p + k, images, channels, subsets);
+    for (; k < end; ++k) dot_images<1>(w + k * channels, z, p + k, images, channels, subsets);
+    for (Int b = 0; b < images; ++b)
+        for (k = begin; k < end; ++k) p[b * subsets + k] = 1.0f / (1.0f + std::exp(-p[b * subsets + k]));
+}
+
+// ---- forward, NCHW: x is a subset's `zeta` planes, y one plane -----------------------------------------------------------
+
+template <int Z, bool INDEX>
+INLINE void pick_plane(const float* RESTRICT x, float* RESTRICT y, uint8_t* RESTRICT index, Int pixels, float p) {
+    for (Int t = 0; t < pixels; ++t) {
+        float best = x[t];
+        for (int i = 1; i < Z; ++i) best = x[i * pixels + t] > best ? x[i * pixels + t] : best;
+        y[t] = p * best;
+        if (INDEX) {
+            int32_t first = Z - 1;
+            for (int i = Z - 2; i >= 0; --i) first = x[i * pixels + t] == best ? i : first;
+            index[t] = uint8_t(first);
+        }
+    }
+}
+
+INLINE void pick_plane_any(
+    const float* RESTRICT x, float* RESTRICT y, uint8_t* RESTRICT index, Int pixels, Int zeta, float p) {
+    float best[TILE];
+    int32_t first[TILE];
+    for (Int start = 0; start < pixels; start += TILE) {
+        const Int size = pixels - start < TILE ? pixels - start : TILE;
+        for (Int t = 0; t < size; ++t) best[t] = x[start + t], first[t] = 0;
+        for (Int i = 1; i < zeta; ++i) {
+            const float* plane = x + i * pixels + start;
+            for (Int t = 0; t < size; ++t) {
+                first[t] = plane[t] > best[t] ? int32_t(i) : first[t];
+                best[t] = plane[t] > best[t] ? plane[t] : best[t];
+            }
+        }
+        for (Int t = 0; t < size; ++t) y[start + t] = p * best[t];
+        if (index)
+            for (Int t = 0; t < size; ++t) index[start + t] = uint8_t(first[t]);
+    }
+}
+
+template <int Z>
+INLINE void mix_plane(const float* RESTRICT x, float* RESTRICT y, Int pixels, float scale) {
+    for (Int t = 0; t < pixels; ++t) {
+        float sum = x[t];
+        for (int i = 1; i < Z; ++i) sum += x[i * pixels + t];
+        y[t] = scale * sum;
+    }
+}
+
+INLINE void mix_plane_any(const float* RESTRICT x, float* RESTRICT y, Int pixels, Int zeta, float scale) {
+    float sum[TILE];
+    for (Int start = 0; start < pixels; start += TILE) {
+        const Int size = pixels - start < TILE ? pixels - start : TILE;
+        for (Int t = 0; t < size; ++t) sum[t] = x[start + t];
+        for (Int i = 1; i < zeta; ++i)
+            for (Int t = 0; t < size; ++t) sum[t] += x[i * pixels + start + t];
+        for (Int t = 0; t < size; ++t) y[start + t] = scale * sum[t];
+    }
+}
+
+template <int Z>
+INLINE void squeeze_plane(const float* x, float* y, uint8_t* index, Int pixels, float p, bool pick) {
+    if (!pick) mix_plane<Z>(x, y, pixels, p / Z);
+    else if (index) pick_plane<Z, true>(x, y, index, pixels, p);
+    else pick_plane<Z, false>(x, y, index, pixels, p);
+}
+
+// Subsets [begin, end) of one image.
+static void squeeze_planes(
+    const float* x, const float* p, float* y, uint8_t* index, Int begin, Int end, Int channels, Int pixels, Int zeta, float tau) {
+    for (Int k = begin; k < end; ++k) {
+        const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
+        const float* from = x + k * zeta * pixels;
+        float* to = y + k * pixels;
+        uint8_t* at = index ? index + k * pixels : nullptr;
+        const bool pick = p[k] < tau;
+        if (members == 1) mix_plane<1>(from, to, pixels, p[k]);
+        else if (members == 2) squeeze_plane<2>(from, to, at, pixels, p[k], pick);
+        else if (members == 3) squeeze_plane<3>(from, to, at, pixels, p[k], pick);
+        else if (members == 4) squeeze_plane<4>(from, to, at, pixels, p[k], pick);
+        else if (pick) pick_plane_any(from, to, at, pixels, members, p[k]);
+        else mix_plane_any(from, to, pixels, members, p[k] / float(members));
+    }
+}
+
+// ---- forward, channels-last: pixels [begin, end) of one image --------------------------------------------------------------
+
+template <int Z, bool INDEX>
+INLINE void squeeze_row(
+    const float* RESTRICT x, const float* RESTRICT gate, const float* RESTRICT share, float* RESTRICT y, uint8_t* RESTRICT index,
+    Int subsets) {
+    for (Int k = 0; k < subsets; ++k) {
+        float best = x[k * Z], sum = x[k * Z];
+        for (int i = 1; i < Z; ++i) {
+            const float value = x[k * Z + i];
+            best = value > best ? value : best;
+            sum += value;
+        }
+        y[k] = share[k] * (gate[k] != 0 ? best : sum);
+        if (INDEX) {
+            int32_t first = Z - 1;
+            for (int i = Z - 2; i >= 0; --i) first = x[k * Z + i] == best ? i : first;
+            index[k] = uint8_t(first);
+        }
+    }
+}
+
+INLINE void squeeze_row_any(
+    const float* RESTRICT x, const float* RESTRICT gate, const float* RESTRICT share, float* RESTRICT y, uint8_t* RESTRICT index,
+    Int channels, Int zeta) {
+    for (Int k = 0; k * zeta < channels; ++k) {
+        const float* from = x + k * zeta;
+        const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
+        if (gate[k] == 0) {
+            float sum = 0;
+#pragma omp simd reduction(+ : sum)
+            for (Int i = 0; i < members; ++i) sum += from[i];
+            y[k] = share[k] * sum;
+            continue;
+        }
+        float best = from[0];
+#pragma omp simd reduction(max : best)
+        for (Int i = 1; i < members; ++i) best = from[i] > best ? from[i] : best;
+        y[k] = share[k] * best;
+        if (index) {
+            Int first = 0;
+            while (first + 1 < members && from[first] != best) ++first;
+            index[k] = uint8_t(first);
+        }
+    }
+}
+
+template <int Z>
+INLINE void squeeze_rows_of(
+    const float* x, const float* gate, const float* share, float* y, uint8_t* index, Int rows, Int subsets) {
+    for (Int t = 0; t < rows; ++t, x += subsets * Z, y += subsets) {
+        if (index) squeeze_row<Z, true>(x, gate, share, y, index + t * subsets, subsets);
+        else squeeze_row<Z, false>(x, gate, share, y, nullptr, subsets);
+    }
+}
+
+// `gate` is 1 where a subset is picked from and 0 where it is mixed, `share` is p or p over the subset's size.
+static void squeeze_rows(
+    const float* x, const float* gate, const float* share, float* y, uint8_t* index, Int begin, Int end, Int channels, Int zeta) {
+    const Int subsets = (channels + zeta - 1) / zeta, rows = end - begin;
+    x += begin * channels;
+    y += begin * subsets;
+    if (index) index += begin * subsets;
+    if (zeta == 1) squeeze_rows_of<1>(x, gate, share, y, nullptr, rows, subsets);
+    else if (zeta == 2 && channels % 2 == 0) squeeze_rows_of<2>(x, gate, share, y, index, rows, subsets);
+    else if (zeta == 4 && channels % 4 == 0) squeeze_rows_of<4>(x, gate, share, y, index, rows, subsets);
+    else if (zeta == 8 && channels % 8 == 0) squeeze_rows_of<8>(x, gate, share, y, index, rows, subsets);
+    else
+        for (Int t = 0; t < rows; ++t)
+            squeeze_row_any(x + t * channels, gate, share, y + t * subsets, index ? index + t * subsets : nullptr, channels, zeta);
+}
+
+// ---- the layer ---------------------------------------------------------------------------------------------------------------
+
+static void gates(const float* p, float* gate, float* share, Int channels, Int subsets, Int zeta, float tau) {
+    for (Int k = 0; k < subsets; ++k) {
+        const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
+        gate[k] = p[k] < tau ? 1.0f : 0.0f;
+        share[k] = p[k] < tau ? p[k] : p[k] / float(members);
+    }
+}
+
+static void squeeze_image(
+    const float* x, const float* p, float* y, uint8_t* index, Int begin, Int end, Int channels, Int pixels, Int zeta, float tau,
+    bool last) {
+    if (!last) {
+        squeeze_planes(x, p, y, index, begin, end, channels, pixels, zeta, tau);
+        return;
+    }
+    const Int subsets = (channels + zeta - 1) / zeta;
+    std::vector<float> scratch(size_t(2 * subsets));
+    gates(p, scratch.data(), scratch.data() + subsets, channels, subsets, zeta, tau);
+    squeeze_rows(x, scratch.data(), scratch.data() + subsets, y, index, begin, end, channels, zeta);
+}
+
+// Images that are worked on together: no more than stay in the cache, but enough that W is not read oftener than they are.
+static Int block_of(Int size, Int weights) {
+    const Int block = (BLOCK_BYTES > 4 * weights ? BLOCK_BYTES : 4 * weights) / (4 * size);
+    return block < 1 ? 1 : block > 16 ? 16 : block;
+}
+
+// x (images, channels, pixels) or, with `last`, (images, pixels, channels); w (subsets, channels) -> z (images, channels),
+// p (images, subsets), y (images, subsets, pixels) or its channels-last form; index likewise, which member was picked, or null.
+// `known` is 0 where z and p are to be computed, 1 where z is given, 2 where p is given.
+static void pix_forward(
+    const float* x, const float* w, float* z, float* p, float* y, uint8_t* index, Int images, Int channels, Int pixels, Int zeta,
+    float tau, Int last, Int known, Int threads) {
+    const Int subsets = (channels + zeta - 1) / zeta, size = channels * pixels;
+    if (images * size < SMALL) threads = 1;
+    if (images >= threads) {
+        const Int block = block_of(size, subsets * channels);
+        split(images, (images + block - 1) / block < threads ? threads : (images + block - 1) / block, threads, [&](Int from, Int to) {
+            for (Int n = from; n < to; n += block) {
+                const Int end = n + block < to ? n + block : to;
+                if (known < 1)
+                    for (Int i = n; i < end; ++i) {
+                        if (last) pool_rows(x + i * size, z + i * channels, channels, channels, pixels);
+                        else pool_planes(x + i * size, z + i * channels, channels, pixels);
+                    }
+                if (known < 2) probabilities(w, z + n * channels, p + n * subsets, end - n, channels, subsets, 0, subsets);
+                for (Int i = n; i < end; ++i) {
+                    uint8_t* at = index ? index + i * subsets * pixels : nullptr;
+                    squeeze_image(
+                        x + i * size, p + i * subsets, y + i * subsets * pixels, at, 0, last ? pixels : subsets, channels, pixels, zeta,
+                        tau, last);
+                }
+            }
+        });
+        return;
+    }
+    for (Int i = 0; i < images; ++i) {
+        const float* image = x + i * size;
+        if (known < 1)
+            split(channels, threads, threads, [&](Int from, Int to) {
+                if (last) pool_rows(image + from, z + i * channels + from, to - from, channels, pixels);
+                else pool_planes(image + from * pixels, z + i * channels + from, to - from, pixels);
+            });
+        if (known < 2)
+            split(subsets, threads, subsets * channels < SMALL ? 1 : threads, [&](Int from, Int to) {
+                probabilities(w, z + i * channels, p + i * subsets, 1, channels, subsets, from, to);
+            });
+        split(last ? pixels : subsets, threads, threads, [&](Int from, Int to) {
+            uint8_t* at = index ? index + i * subsets * pixels : nullptr;
+            squeeze_image(
+                image, p + i * subsets, y + i * subsets * pixels, at, from, to, channels, pixels, zeta, tau, last);
+        });
+    }
+}
