@@ -63,6 +63,13 @@ class SearchConfig:
         "ray", "where trials run: ray or in_process", metavar="NAME", check=one_of(lambda: BACKENDS), group="where"
     )
     workers: int = option(0, "trials at a time, 0 for one a core or GPU", metavar="N", check=at_least(0), group="where")
+    trials_per_device: str = option(
+        "1",
+        "trials at a time on each GPU, or auto for as many as its memory holds",
+        metavar="N",
+        check=lambda value: None if value == "auto" or value.isdigit() and int(value) else f"takes a number or auto, got {value!r}",
+        group="where",
+    )
     device: str = option(
         "auto", "auto, cpu or cuda", metavar="NAME", check=one_of(("auto", "cpu", "cuda")), group="where"
     )

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from evaluators.evaluation import Evaluation, Outcome
@@ -45,6 +45,8 @@ class Loop:
     _again: deque[Trial] = field(default_factory=deque)
     _training: dict[int, Trial] = field(default_factory=dict)
     _ready: deque[Trial] = field(default_factory=deque)
+    _alone: deque[Trial] = field(default_factory=deque)
+    _solitary: int = -1
     _timing: Trial | None = None
     _draining: bool = False
     _exhausted: bool = False
@@ -79,7 +81,7 @@ class Loop:
 
     def _over(self) -> bool:
         """Whether nothing is under way and nothing more may be started; that no worker is free just now is no reason to end."""
-        if self._training or self._timing is not None:
+        if self._training or self._timing is not None or (self._alone and self._stop_at is None):
             return False
         if self._stop_at is not None or self._finished >= self.budget or self._failures >= FAILURES_IN_A_ROW:
             return self._stop_at is not None or not self._ready
@@ -94,6 +96,8 @@ class Loop:
 
     def _start(self) -> None:
         """Gives every free worker something to do, as far as timing and the budget allow."""
+        if self._retry_alone():
+            return
         self._draining = self._draining and bool(self._ready)
         if self._timing is None and not self._draining:
             while free := self._free():
@@ -108,11 +112,22 @@ class Loop:
             self._timing = self._ready.popleft()
             self.workers.submit(self._evaluation(self._timing, "time"))
 
+    def _retry_alone(self) -> bool:
+        """Trains a trial that lacked memory beside others, once nothing else runs; whether the others have to wait for it."""
+        if self._solitary in self._training:
+            return True
+        if self._alone and not self._training and self._timing is None and self.workers.capacity:
+            trial = self._alone.popleft()
+            self._solitary, self._training[trial.number] = trial.number, trial
+            self.workers.submit(replace(self._evaluation(trial, "train"), alone=True))
+            return True
+        return bool(self._alone)
+
     def _free(self) -> int:
         """How many more trials may be started: by free workers, and by the budget that is not yet spoken for."""
         if self._failures >= FAILURES_IN_A_ROW:
             return 0
-        under_way = len(self._training) + len(self._ready)
+        under_way = len(self._training) + len(self._ready) + len(self._alone)
         return max(0, min(self.workers.capacity - len(self._training), self.budget - self._finished - under_way))
 
     def _next(self, n: int) -> list[Trial]:
@@ -175,6 +190,10 @@ class Loop:
         if outcome.failure == "worker_lost" and trial.number not in self._retried:
             self._retried.add(trial.number)
             self._again.append(trial)
+            self.folder.log("retried", trial=trial.number, message=outcome.message)
+        elif outcome.failure == "out_of_memory" and self.workers.capacity > 1 and trial.number not in self._retried:
+            self._retried.add(trial.number)
+            self._alone.append(trial)
             self.folder.log("retried", trial=trial.number, message=outcome.message)
         elif outcome.failure is not None or missing:
             if outcome.failure == "error":

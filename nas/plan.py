@@ -80,7 +80,8 @@ def prepare(config: SearchConfig) -> Plan:
         space = SPACES[config.space](channels=data.channels, resolution=data.resolution, classes=data.classes)
     except ValueError as error:
         raise UserError(str(error)) from None
-    workers = config.workers or (0 if config.address else gpus or cores())
+    per_device = _trials_per_device(config, space, data, gpus=gpus) if device == "cuda" else 1
+    workers = config.workers or (0 if config.address else gpus * per_device or cores())
     if config.address and config.device == "auto":
         device = "auto"  # as the cluster has, not this machine
     options = {
@@ -90,6 +91,7 @@ def prepare(config: SearchConfig) -> Plan:
         "train_images": config.train_images,
         "checksum": data.checksum,
         "device": device,
+        **({"share": gpus / workers} if device == "cuda" and workers > gpus else {}),
     }
     facts = {
         "name": data.name,
@@ -217,6 +219,23 @@ def recipe_of(config: SearchConfig) -> Recipe:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _trials_per_device(config: SearchConfig, space: Space[Any], data: Any, *, gpus: int) -> int:
+    """As many as asked for, or as fit: by the memory that the dearest of some networks takes in training."""
+    if config.trials_per_device != "auto":
+        return int(config.trials_per_device)
+    import torch
+
+    from evaluators.counts import count
+    from evaluators.sharing import peak_memory_mb, trials_that_fit
+
+    generator = np.random.default_rng(0)
+    sample = [space.decode(space.sample(generator)) for _ in range(64)]
+    dearest = sorted(sample, key=lambda architecture: count(architecture)["macs"])[-2:]
+    peak = peak_memory_mb(dearest, recipe_of(config).to_json(), data, device="cuda")
+    total = torch.cuda.get_device_properties(0).total_memory / 2**20
+    return trials_that_fit(total_mb=total, peak_mb=peak, cores=cores(), gpus=gpus)
 
 
 def find_device(name: str) -> tuple[str, int]:

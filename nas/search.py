@@ -94,6 +94,7 @@ RESUMABLE = {
     "address",
     "storage",
     "settle",
+    "trials_per_device",
 }
 
 
