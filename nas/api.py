@@ -191,7 +191,8 @@ class Picked:
         Raises:
             UserError: the folder exists, or weights or images are missing.
         """
-        from nas.exports.package import Wishes, check_new, export
+        from nas.exports.package import Wishes, export
+        from nas.exports.rebuild import check_new
         from nas.run import RunFolder
 
         folder = RunFolder.open(self.run.path)

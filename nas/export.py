@@ -49,14 +49,13 @@ def _command(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
 
     from nas.archive import Archive
+    from nas.exports.rebuild import check_new
     from nas.members import members
     from nas.pick import pick_all
     from nas.run import RunFolder
 
-    rules, target = options.pick or ["knee"], Path(options.to)
-    folder = RunFolder.open(options.run)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"--to makes a folder, and {str(target)!r} exists: choose another")
+    rules = options.pick or ["knee"]
+    folder, target = RunFolder.open(options.run), check_new(options.to)
     archive = Archive.open(options.run)
     if archive.recipe["name"] == "table":
         raise UserError(f"the run {options.run!r} looked its scores up in a table: it has no networks to export")

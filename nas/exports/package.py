@@ -14,7 +14,6 @@ from torch import Tensor
 
 from evaluators.training.data import Data
 from evaluators.training.train import evaluate, normalise
-from nas.errors import UserError
 from nas.exports.card import dataset_name, make_card, model_card
 from nas.exports.forms import check, logits_of, relative_difference, write_onnx, write_program, write_torchscript
 from nas.exports.int8 import write_int8
@@ -33,18 +32,6 @@ class Wishes:
     torchscript: bool = False
     int8: bool = False
     certify: bool = False
-
-
-def check_new(path: str | Path) -> Path:
-    """The path, at which nothing but an empty folder may stand.
-
-    Raises:
-        UserError: something does.
-    """
-    target = Path(path)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"an export makes a folder, and {str(target)!r} exists: choose another")
-    return target
 
 
 def export(folder: Any, archive: Any, picked: Any, target: Path, *, rule: str, wishes: Wishes) -> dict[str, Any]:

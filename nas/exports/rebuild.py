@@ -12,6 +12,18 @@ from nas.options import read_toml
 from nas.training.results import Result, result_of
 
 
+def check_new(path: str | Path) -> Path:
+    """The path, at which nothing but an empty folder may stand.
+
+    Raises:
+        UserError: something does.
+    """
+    target = Path(path)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"an export makes a folder, and {str(target)!r} exists: choose another")
+    return target
+
+
 def find_weights(folder: Any, member: Any, *, which: str) -> tuple[Path, Result | None]:
     """The file of a member's weights and the training that they are of, `None` for the search's.
 
