@@ -51,6 +51,18 @@ class SearchConfig:
     algorithm: str = option("surrogate", "what proposes", metavar="NAME", check=one_of(lambda: ALGORITHMS), group="how")
     recipe: str = option("proxy", "how a trial trains", metavar="NAME", check=one_of(lambda: RECIPES), group="how")
     epochs: int = option(0, "epochs a trial, 0 for the recipe's own", metavar="N", check=at_least(0), group="how")
+    from_run: str = option(
+        "",
+        "run of the same space, data and recipe that the algorithm learns from",
+        metavar="RUN",
+        group="how",
+        flag="--from",
+    )
+    reevaluate: bool = option(
+        False,
+        "let the surrogate ask for known front members again, with another seed, where that tells more",
+        group="how",
+    )
     settle: int = option(
         0,
         "on --resume: train so many known architectures again, where it settles the front most",
@@ -67,7 +79,9 @@ class SearchConfig:
         "1",
         "trials at a time on each GPU, or auto for as many as its memory holds",
         metavar="N",
-        check=lambda value: None if value == "auto" or value.isdigit() and int(value) else f"takes a number or auto, got {value!r}",
+        check=lambda value: (
+            None if value == "auto" or value.isdigit() and int(value) else f"takes a number or auto, got {value!r}"
+        ),
         group="where",
     )
     device: str = option(

@@ -20,10 +20,19 @@ Check = Callable[[Any], str | None]
 
 
 def option(
-    default: Any, help: str, *, metavar: str | None = None, check: Check | None = None, group: str = "options"
+    default: Any,
+    help: str,
+    *,
+    metavar: str | None = None,
+    check: Check | None = None,
+    group: str = "options",
+    flag: str | None = None,
 ) -> Any:
-    """A dataclass field with its help text and a check that returns what is wrong with a value, or `None`."""
-    metadata = {"help": help, "metavar": metavar, "check": check, "group": group}
+    """A dataclass field with its help text and a check that returns what is wrong with a value, or `None`.
+
+    `flag` is given where the field cannot have the flag's name.
+    """
+    metadata = {"help": help, "metavar": metavar, "check": check, "group": group, "flag": flag}
     if isinstance(default, tuple):
         return dataclasses.field(default_factory=lambda: default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -56,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser, cls: type[Any], *, groups: Ma
         name = field.metadata["group"]
         if name not in sections:
             sections[name] = parser.add_argument_group(name, (groups or {}).get(name))
-        flag = "--" + field.name.replace("_", "-")
+        flag = field.metadata["flag"] or "--" + field.name.replace("_", "-")
         default = _default(field)
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         text = field.metadata["help"] + ("" if shown in ("", None, False) else f" (default: {shown})")
@@ -126,10 +135,9 @@ def to_toml(values: Any) -> str:
     lines = []
     for field in dataclasses.fields(values):
         value = getattr(values, field.name)
-        # JSON's strings, numbers, booleans and flat arrays are TOML's too.
-        lines.append(
-            f"{field.name} = {json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)}"
-        )
+        # JSON's strings, numbers, booleans and flat arrays are TOML's too, but for the one control character that JSON leaves be.
+        text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+        lines.append(f"{field.name} = {text}".replace("\x7f", "\\u007f"))
     return "\n".join(lines) + "\n"
 
 

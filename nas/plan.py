@@ -59,6 +59,8 @@ def prepare(config: SearchConfig) -> Plan:
     Raises:
         UserError: with every fault that could be found at once.
     """
+    if config.reevaluate and config.algorithm != "surrogate":
+        raise UserError(f"--reevaluate is the surrogate's, got --algorithm {config.algorithm}: leave one of them out")
     if config.space.startswith("table:"):
         return _prepare_table(config)
     faults: list[str] = []

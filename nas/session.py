@@ -8,7 +8,7 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
@@ -25,7 +25,7 @@ from nas.loop import Ending, Loop
 from nas.members import frame_of
 from nas.options import to_toml
 from nas.plan import Plan, prepare
-from nas.problem import Algorithm
+from nas.problem import Algorithm, Trial
 from nas.progress import Progress
 from nas.run import FORMAT, Place, RunFolder, repair_tail
 from nas.storage import public, readable
@@ -43,6 +43,7 @@ class Session:
     folder: RunFolder
     place: Place
     resumed: bool
+    warm: Sequence[Trial] = ()
     archive: Archive = field(init=False)
 
     @property
@@ -114,7 +115,8 @@ class Session:
 
     def _search(self) -> Ending:
         config, plan = self.config, self.plan
-        algorithm: Algorithm = ALGORITHMS[config.algorithm](plan.problem, seed=config.seed)
+        extra = {"reevaluate": True} if config.reevaluate else {}
+        algorithm: Algorithm = ALGORITHMS[config.algorithm](plan.problem, seed=config.seed, warm=self.warm, **extra)
         budget = config.budget
         if config.settle:
             algorithm = Settler(plan.problem, images=int(plan.data.get("validation", 1000)))
@@ -157,7 +159,8 @@ def begin(config: SearchConfig, folder: RunFolder) -> Session:
         UserError: with every fault of the options.
     """
     place = Place(config.storage, f"{folder.path.resolve().name}-{secrets.token_hex(4)}") if config.storage else Place()
-    return Session(config, prepare(config), folder, place, resumed=False)
+    plan = prepare(config)
+    return Session(config, plan, folder, place, resumed=False, warm=_warm(config, plan))
 
 
 def proceed(config: SearchConfig, folder: RunFolder) -> Session:
@@ -182,7 +185,31 @@ def proceed(config: SearchConfig, folder: RunFolder) -> Session:
         raise UserError(
             f"the study of {str(folder.path)!r} lies in {place.url or 'its folder'}, and --storage moves no study: leave --storage out"
         )
-    return Session(config, plan, folder, Place(config.storage, place.study), resumed=True)
+    return Session(config, plan, folder, Place(config.storage, place.study), resumed=True, warm=_warm(config, plan))
+
+
+def _warm(config: SearchConfig, plan: Plan) -> list[Trial]:
+    """Finished trials of the run that `--from` names.
+
+    Raises:
+        UserError: that run is of another space, data set or recipe.
+    """
+    if not config.from_run:
+        return []
+    about = RunFolder.open(config.from_run).read_environment()
+    space = plan.problem.space
+    if (
+        about.get("space", {}).get("name") != space.name
+        or about.get("data", {}).get("checksum") != plan.data["checksum"]
+    ):
+        raise UserError(
+            f"--from takes a run of the same space and data, and {config.from_run!r} has others: leave it out"
+        )
+    archive = Archive.open(config.from_run, space=space)
+    if archive.recipe != plan.recipe.to_json():
+        raise UserError(f"--from takes a run of the same recipe, and {config.from_run!r} has another: leave it out")
+    wanted = {objective.name for objective in plan.problem.objectives}
+    return [trial for trial in archive.having("finished") if wanted <= set(trial.scores)]
 
 
 def _public(config: SearchConfig) -> SearchConfig:

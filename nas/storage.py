@@ -12,6 +12,7 @@ import json
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,13 +69,24 @@ def readable(url: str) -> Iterator[None]:
         ) from error
 
 
+def settle(path: Path) -> None:
+    """Waits until the disk holds what was written to a file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _database(url: str) -> BaseStorage:
     import optuna
 
     try:
         with readable(url):
             # A connection that was cut while a long trial ran is opened again.
-            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            storage = optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            weakref.finalize(storage, storage.engine.dispose)
+            return storage
     except (ImportError, ValueError) as error:
         raise UserError(
             f"--storage must be a database URL as postgresql+psycopg://USER@HOST/NAME, got {public(url)!r} ({error}): "
@@ -172,11 +184,7 @@ class Follower:
             self._behind.wait()
             self._behind.clear()
             try:
-                descriptor = os.open(self._path, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                settle(self._path)
             except FileNotFoundError:
                 continue  # who writes next will say it
             except OSError as error:
