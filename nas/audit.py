@@ -50,7 +50,7 @@ def _command(arguments: list[str]) -> int:
     if plan.recipe.name == "table":
         raise UserError("a table of trained networks has no proxy to audit: give a space that is trained")
     audit = study(config, plan, networks_of(config, plan, run=run), report=_progress)
-    _print(audit)
+    show(audit)
     paths = [path_of(config.space, config.dataset, config.recipe, folder=Path(config.to))]
     if run is not None:
         paths.append(Path(run) / "audit.json")
@@ -67,7 +67,8 @@ def _progress(done: int, trainings: int, seconds: float) -> None:
     print(f"{done}/{trainings} trainings · {clock(seconds)} gone · about {clock(left)} left", flush=True)
 
 
-def _print(audit: dict[str, Any]) -> None:
+def show(audit: dict[str, Any]) -> None:
+    """Prints an audit: a table of rungs and counts, then what it is measured against."""
     from rich.table import Table
 
     from nas.console import open_console

@@ -1,0 +1,1 @@
+"""How well the search's short training ranks networks as a long one does, on digits and on Fashion-MNIST."""

@@ -1,0 +1,80 @@
+"""Audits of the proxy recipe, kept as JSON beside this file, and their README; a setting that has been audited is not trained again.
+
+    python -m experiments.proxy_fidelity [--data-dir DIR] [--again] [--backend in_process]
+
+`--data-dir` is where torchvision's Fashion-MNIST lies; without it that setting is left out unless it has been audited before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas import audit
+from nas.audits.record import path_of
+
+HERE = Path(__file__).parent
+SETTINGS: dict[str, Sequence[str]] = {
+    "digits": ("--networks", "12", "--rungs", "1,2,3,5", "--epochs", "15"),
+    "fashion-mnist": (
+        "--networks",
+        "8",
+        "--train-images",
+        "10000",
+        "--limit",
+        "macs<=2M",
+        "--rungs",
+        "1,2",
+        "--epochs",
+        "6",
+    ),
+}
+INTRODUCTION = """# Does the proxy rank as long training does?
+
+Twelve networks of the space `pix`, from the cheapest to the dearest of a sample, are trained by the `proxy` recipe for a few epochs,
+twice, and by the same recipe for many epochs, twice. τ is Kendall's τ-b between the accuracy of one short training and the mean of
+the two long ones; the 90 % interval is a bootstrap over networks. The noise ceiling is the τ of one long training with the other:
+no proxy can be told to rank better than that. `macs` and `params` rank by counting alone: what a proxy has to beat.
+
+Everything below was written by `python -m experiments.proxy_fidelity` from the JSON files beside it.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", help="folder with torchvision's FashionMNIST/")
+    parser.add_argument("--again", action="store_true", help="audit anew what has been audited")
+    parser.add_argument("--backend", default="ray", help="ray or in_process")
+    options = parser.parse_args()
+    sections = [INTRODUCTION]
+    for dataset, settings in SETTINGS.items():
+        file = path_of("pix", dataset, "proxy", folder=HERE)
+        command = ["--space", "pix", "--dataset", dataset, *settings]
+        if options.again or not file.exists():
+            if dataset != "digits" and not options.data_dir:
+                print(f"{dataset} needs --data-dir: left out")
+                continue
+            place = ["--data-dir", options.data_dir] if dataset != "digits" else []
+            if audit.main([*command, *place, "--to", str(HERE), "--backend", options.backend]):
+                raise SystemExit(1)
+        shown = " ".join(f'"{word}"' if "<" in word else word for word in command)
+        sections.append(_section(dataset, shown, json.loads(file.read_text(encoding="utf-8"))))
+    (HERE / "README.md").write_text("\n".join(sections), encoding="utf-8")
+    print(f"wrote {HERE / 'README.md'}")
+
+
+def _section(dataset: str, command: str, result: dict[str, object]) -> str:
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        audit.show(result)
+    return (
+        f"## {dataset} ({result['date']})\n\n```\n$ python -m nas.audit {command}\n{output.getvalue().rstrip()}\n```\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
