@@ -36,8 +36,9 @@ def start_ray(*, cpus: int, gpus: int, address: str | None = None) -> bool:
     options: dict[str, Any] = {} if address else {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False}
     mask = os.umask(0o077)  # Ray writes its token readable by everybody
     try:
+        _probe(address)
         ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **options)
-    except ConnectionError as error:
+    except (ConnectionError, TimeoutError, socket.gaierror, ValueError) as error:
         raise UserError(
             f"--address must name a running Ray cluster, and none answers at {address!r} ({' '.join(str(error).split())[:200]}): "
             "start one with ray start --head"
@@ -48,6 +49,13 @@ def start_ray(*, cpus: int, gpus: int, address: str | None = None) -> bool:
         if token.exists() and token.stat().st_uid == os.geteuid():
             token.chmod(0o600)
     return True
+
+
+def _probe(address: str | None) -> None:
+    """Knocks at HOST:PORT, where Ray itself would wait for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if colon and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
 
 
 @dataclass(frozen=True)
