@@ -43,7 +43,7 @@ def fast_pix(layer: Layer, x: Tensor) -> Tensor | None:
 def pix_forward(
     x: Tensor, weight: Tensor, *, zeta: int, tau: float, z: Tensor | None = None, indexed: bool = False
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """y (N, K, H, W), z = GAP(x) (N, C), p (N, K) and, where asked for, the member picked (N·K·H·W bytes in the order of y).
+    """Computes y (N, K, H, W), z = GAP(x) (N, C), p (N, K) and, where asked for, the member picked (N·K·H·W bytes in the order of y).
 
     Args:
         x: usable (see dispatch), (N, C, H, W).
@@ -104,15 +104,23 @@ class FusedPiX(torch.autograd.Function):
             again = differentiable_pix(x, weight, zeta=ctx.zeta, tau=ctx.tau)
             found = iter(torch.autograd.grad(again, wanted, grad, create_graph=True))
             return *(next(found) if need else None for need in ctx.needs_input_grad[:2]), None, None
-        grad_x, logit = pix_backward(grad, x, weight, y, p, index, zeta=ctx.zeta, tau=ctx.tau)
-        return grad_x, logit.t() @ z if ctx.needs_input_grad[1] else None, None, None
+        grad_w = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
+        kept = (weight, y, z, p, index)
+        return pix_backward(grad, x, kept, grad_w, zeta=ctx.zeta, tau=ctx.tau), grad_w, None, None
 
 
 def pix_backward(
-    grad: Tensor, x: Tensor, weight: Tensor, y: Tensor, p: Tensor, index: Tensor | None, *, zeta: int, tau: float
-) -> tuple[Tensor, Tensor]:
-    """dL/dx (N, C, H, W), of x only the shape is used, and dL/dlogit (N, K) from dL/dy."""
+    grad: Tensor,
+    x: Tensor,
+    kept: tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None],
+    grad_w: Tensor | None,
+    *,
+    zeta: int,
+    tau: float,
+) -> Tensor:
+    """Computes dL/dx (N, C, H, W), and dL/dW (K, C) into `grad_w`, from dL/dy, x's shape and the W, y, z, p and index of the forward pass."""
     assert LIBRARY is not None
+    weight, y, z, p, index = kept
     batch, channels, height, width = x.shape
     last = channels_last(x)
     layout = torch.channels_last if last else torch.contiguous_format
@@ -122,11 +130,13 @@ def pix_backward(
     LIBRARY.nas_pix_backward(
         grad.data_ptr(),
         y.data_ptr(),
+        z.data_ptr(),
         p.data_ptr(),
         weight.data_ptr(),
         None if index is None else index.data_ptr(),
         logit.data_ptr(),
         grad_x.data_ptr(),
+        None if grad_w is None else grad_w.data_ptr(),
         batch,
         channels,
         height * width,
@@ -135,7 +145,7 @@ def pix_backward(
         last,
         torch.get_num_threads(),
     )
-    return grad_x, logit
+    return grad_x
 
 
 def differentiable_pix(x: Tensor, weight: Tensor, *, zeta: int, tau: float) -> Tensor:

@@ -37,6 +37,20 @@ INLINE float total(const Wide& value) {
     const Quarter c = b.half[0] + b.half[1];
     return (c[0] + c[2]) + (c[1] + c[3]);
 }
+
+// Lane j is value[lanes[j]].
+typedef int32_t WideInt __attribute__((vector_size(64)));
+typedef uint8_t WideBytes __attribute__((vector_size(16)));
+#if defined(__clang__)
+template <class T>
+INLINE T shuffled(const T& value, const WideInt& lanes) {
+    T out;
+    for (int j = 0; j < WIDE; ++j) out[j] = value[lanes[j]];
+    return out;
+}
+#else
+#define shuffled(value, lanes) __builtin_shuffle(value, lanes)
+#endif
 #else
 #error "these kernels use GCC's vector extensions: build with GCC or Clang"
 #endif

@@ -8,7 +8,7 @@
 ParallelRegion parallel_region = nullptr;
 
 // Raised with library.py's whenever a signature changes, so that an older build is not called.
-EXPORT int nas_version() { return 1; }
+EXPORT int nas_version() { return 2; }
 
 EXPORT void nas_use_threads(void* region) { parallel_region = reinterpret_cast<ParallelRegion>(region); }
 
@@ -68,10 +68,10 @@ EXPORT void nas_pix_forward(
 }
 
 EXPORT void nas_pix_backward(
-    const float* gy, const float* y, const float* p, const float* w, const uint8_t* index, float* logit, float* gx, Int images,
-    Int channels, Int pixels, Int zeta, float tau, Int last, Int threads) {
+    const float* gy, const float* y, const float* z, const float* p, const float* w, const uint8_t* index, float* logit, float* gx,
+    float* gw, Int images, Int channels, Int pixels, Int zeta, float tau, Int last, Int threads) {
     static const auto best = BEST(pix_backward);
-    best(gy, y, p, w, index, logit, gx, images, channels, pixels, zeta, tau, last, threads);
+    best(gy, y, z, p, w, index, logit, gx, gw, images, channels, pixels, zeta, tau, last, threads);
 }
 
 EXPORT void nas_pool(const float* x, float* z, Int images, Int channels, Int pixels, Int last, Int threads) {

@@ -164,23 +164,30 @@ static void squeeze_planes(
 
 // ---- forward, channels-last: pixels [begin, end) of one image --------------------------------------------------------------
 
+// The members picked go through a row of 32-bit numbers: a loop over numbers of one width is one that compilers vectorise.
 template <int Z, bool INDEX>
 INLINE void squeeze_row(
     const float* RESTRICT x, const float* RESTRICT gate, const float* RESTRICT share, float* RESTRICT y, uint8_t* RESTRICT index,
     Int subsets) {
-    for (Int k = 0; k < subsets; ++k) {
-        float best = x[k * Z], sum = x[k * Z];
-        for (int i = 1; i < Z; ++i) {
-            const float value = x[k * Z + i];
-            best = value > best ? value : best;
-            sum += value;
+    int32_t first[TILE];
+    for (Int start = 0; start < subsets; start += TILE) {
+        const Int size = subsets - start < TILE ? subsets - start : TILE;
+        for (Int k = 0; k < size; ++k) {
+            const float* from = x + (start + k) * Z;
+            float best = from[0], sum = from[0];
+            for (int i = 1; i < Z; ++i) {
+                best = from[i] > best ? from[i] : best;
+                sum += from[i];
+            }
+            y[start + k] = share[start + k] * (gate[start + k] != 0 ? best : sum);
+            if (INDEX) {
+                int32_t at = Z - 1;
+                for (int i = Z - 2; i >= 0; --i) at = from[i] == best ? i : at;
+                first[k] = at;
+            }
         }
-        y[k] = share[k] * (gate[k] != 0 ? best : sum);
-        if (INDEX) {
-            int32_t first = Z - 1;
-            for (int i = Z - 2; i >= 0; --i) first = x[k * Z + i] == best ? i : first;
-            index[k] = uint8_t(first);
-        }
+        if (INDEX)
+            for (Int k = 0; k < size; ++k) index[start + k] = uint8_t(first[k]);
     }
 }
 

@@ -20,44 +20,98 @@ static void logit_gradients_rows(
     const float* RESTRICT gy, const float* RESTRICT y, const float* RESTRICT p, float* RESTRICT out, Int begin, Int end, Int subsets,
     Int pixels) {
     for (Int k = begin; k < end; ++k) out[k] = 0;
-    for (Int t = 0; t < pixels; ++t)
+    Int t = 0;
+    for (; t + 4 <= pixels; t += 4) {
+        const float *g = gy + t * subsets, *v = y + t * subsets;
+        for (Int k = begin; k < end; ++k)
+            out[k] += (g[k] * v[k] + g[subsets + k] * v[subsets + k]) +
+                      (g[2 * subsets + k] * v[2 * subsets + k] + g[3 * subsets + k] * v[3 * subsets + k]);
+    }
+    for (; t < pixels; ++t)
         for (Int k = begin; k < end; ++k) out[k] += gy[t * subsets + k] * y[t * subsets + k];
     for (Int k = begin; k < end; ++k) out[k] *= 1.0f - p[k];
 }
 
 // ---- dL/dz[b, c] / pixels = sum over k of logit[b, k] w[k, c] / pixels, for channels [begin, end) -----------------------------
 
-template <int B>
-INLINE void spread_images(
-    const float* w, const float* logit, float* out, Int channels, Int subsets, Int begin, Int end, float scale) {
+// Adds `K` rows of W, times what `B` images ask of each, to the images' sums.
+template <int K, int B>
+INLINE void add_rows(
+    const float* RESTRICT w, const float* RESTRICT logit, float* RESTRICT out, Int channels, Int subsets, Int begin, Int end) {
     Int c = begin;
-    for (; c + 2 * WIDE <= end; c += 2 * WIDE) {
-        Wide sums[2 * B] = {};
-        for (Int k = 0; k < subsets; ++k)
-            for (int b = 0; b < B; ++b) {
-                sums[2 * b] += logit[b * subsets + k] * load(w + k * channels + c);
-                sums[2 * b + 1] += logit[b * subsets + k] * load(w + k * channels + c + WIDE);
-            }
+    for (; c + WIDE <= end; c += WIDE) {
+        Wide rows[K];
+        for (int k = 0; k < K; ++k) rows[k] = load(w + k * channels + c);
         for (int b = 0; b < B; ++b) {
-            store(out + b * channels + c, sums[2 * b] * scale);
-            store(out + b * channels + c + WIDE, sums[2 * b + 1] * scale);
+            Wide sum = load(out + b * channels + c);
+            for (int k = 0; k < K; ++k) sum += logit[b * subsets + k] * rows[k];
+            store(out + b * channels + c, sum);
         }
     }
     for (; c < end; ++c)
-        for (int b = 0; b < B; ++b) {
-            float sum = 0;
-            for (Int k = 0; k < subsets; ++k) sum += logit[b * subsets + k] * w[k * channels + c];
-            out[b * channels + c] = sum * scale;
-        }
+        for (int b = 0; b < B; ++b)
+            for (int k = 0; k < K; ++k) out[b * channels + c] += logit[b * subsets + k] * w[k * channels + c];
+}
+
+template <int K>
+INLINE void add_rows_to(
+    const float* w, const float* logit, float* out, Int images, Int channels, Int subsets, Int begin, Int end) {
+    Int b = 0;
+    for (; b + 4 <= images; b += 4)
+        add_rows<K, 4>(w, logit + b * subsets, out + b * channels, channels, subsets, begin, end);
+    for (; b < images; ++b) add_rows<K, 1>(w, logit + b * subsets, out + b * channels, channels, subsets, begin, end);
 }
 
 static void spread(
     const float* w, const float* logit, float* out, Int images, Int channels, Int subsets, Int begin, Int end, float scale) {
-    Int b = 0;
-    for (; b + 4 <= images; b += 4)
-        spread_images<4>(w, logit + b * subsets, out + b * channels, channels, subsets, begin, end, scale);
-    for (; b < images; ++b)
-        spread_images<1>(w, logit + b * subsets, out + b * channels, channels, subsets, begin, end, scale);
+    for (Int b = 0; b < images; ++b)
+        for (Int c = begin; c < end; ++c) out[b * channels + c] = 0;
+    Int k = 0;
+    for (; k + 4 <= subsets; k += 4)
+        add_rows_to<4>(w + k * channels, logit + k, out, images, channels, subsets, begin, end);
+    for (; k < subsets; ++k) add_rows_to<1>(w + k * channels, logit + k, out, images, channels, subsets, begin, end);
+    for (Int b = 0; b < images; ++b)
+        for (Int c = begin; c < end; ++c) out[b * channels + c] *= scale;
+}
+
+// ---- dL/dW[k, c] = sum over images of logit[n, k] z[n, c], for rows [begin, end) ----------------------------------------------
+
+template <int K>
+INLINE void weight_rows(
+    const float* RESTRICT logit, const float* RESTRICT z, float* RESTRICT gw, Int images, Int channels, Int subsets, Int begin,
+    Int end) {
+    Int c = begin;
+    for (; c + 2 * WIDE <= end; c += 2 * WIDE) {
+        Wide sums[2 * K] = {};
+        for (Int n = 0; n < images; ++n) {
+            const Wide left = load(z + n * channels + c), right = load(z + n * channels + c + WIDE);
+            for (int k = 0; k < K; ++k) {
+                sums[2 * k] += logit[n * subsets + k] * left;
+                sums[2 * k + 1] += logit[n * subsets + k] * right;
+            }
+        }
+        for (int k = 0; k < K; ++k) {
+            store(gw + k * channels + c, sums[2 * k]);
+            store(gw + k * channels + c + WIDE, sums[2 * k + 1]);
+        }
+    }
+    for (; c < end; ++c)
+        for (int k = 0; k < K; ++k) {
+            float sum = 0;
+            for (Int n = 0; n < images; ++n) sum += logit[n * subsets + k] * z[n * channels + c];
+            gw[k * channels + c] = sum;
+        }
+}
+
+// Columns are taken in tiles, so that the part of z that all rows need stays in the first cache.
+static void weight_gradients(
+    const float* logit, const float* z, float* gw, Int images, Int channels, Int subsets, Int begin, Int end) {
+    for (Int from = 0; from < channels; from += TILE) {
+        const Int to = from + TILE < channels ? from + TILE : channels;
+        Int k = begin;
+        for (; k + 4 <= end; k += 4) weight_rows<4>(logit + k, z, gw + k * channels, images, channels, subsets, from, to);
+        for (; k < end; ++k) weight_rows<1>(logit + k, z, gw + k * channels, images, channels, subsets, from, to);
+    }
 }
 
 // ---- dL/dx of one image ----------------------------------------------------------------------------------------------------------
@@ -82,15 +136,33 @@ static void scatter_planes(
     }
 }
 
+// `picked` and `mixed` have a value a channel. Sixteen subsets at a time: each dL/dy is spread over its subset's lanes.
 template <int Z>
 INLINE void scatter_row(
     const float* RESTRICT gy, const float* RESTRICT picked, const float* RESTRICT mixed, const uint8_t* RESTRICT index,
     const float* RESTRICT context, float* RESTRICT gx, Int subsets) {
-    for (Int k = 0; k < subsets; ++k) {
-        const float yes = gy[k] * picked[k], no = gy[k] * mixed[k];
-        const int32_t at = Z > 1 ? index[k] : 0;
-        for (int i = 0; i < Z; ++i) gx[k * Z + i] = (at == i ? yes : no) + context[k * Z + i];
+    WideInt lanes[Z], member;
+    for (int j = 0; j < WIDE; ++j) {
+        member[j] = j % Z;
+        for (int i = 0; i < Z; ++i) lanes[i][j] = (i * WIDE + j) / Z;
     }
+    Int k = 0;
+    for (; k + WIDE <= subsets; k += WIDE) {
+        const Wide g = load(gy + k);
+        WideBytes bytes = {};
+        if (Z > 1) std::memcpy(&bytes, index + k, sizeof bytes);
+        const WideInt at = __builtin_convertvector(bytes, WideInt);
+        for (int i = 0; i < Z; ++i) {
+            const Int c = k * Z + i * WIDE;
+            const Wide scale = (shuffled(at, lanes[i]) == member) ? load(picked + c) : load(mixed + c);
+            store(gx + c, shuffled(g, lanes[i]) * scale + load(context + c));
+        }
+    }
+    for (; k < subsets; ++k)
+        for (int i = 0; i < Z; ++i) {
+            const Int c = k * Z + i;
+            gx[c] = gy[k] * (Z == 1 || index[k] == i ? picked[c] : mixed[c]) + context[c];
+        }
 }
 
 template <int Z>
@@ -105,13 +177,13 @@ static void scatter_rows(
     const float* gy, const float* p, const uint8_t* index, const float* context, float* gx, Int begin, Int end, Int channels,
     Int zeta, float tau) {
     const Int subsets = (channels + zeta - 1) / zeta;
-    std::vector<float> scratch(size_t(2 * subsets));
-    float *picked = scratch.data(), *mixed = picked + subsets;
-    for (Int k = 0; k < subsets; ++k) {
-        const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
+    std::vector<float> scratch(size_t(2 * channels));
+    float *picked = scratch.data(), *mixed = picked + channels;
+    for (Int c = 0; c < channels; ++c) {
+        const Int k = c / zeta, members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
         const bool pick = members > 1 && p[k] < tau;
-        picked[k] = pick ? p[k] : p[k] / float(members);
-        mixed[k] = pick ? 0.0f : picked[k];
+        picked[c] = pick ? p[k] : p[k] / float(members);
+        mixed[c] = pick ? 0.0f : picked[c];
     }
     if (zeta == 1) scatter_rows_of<1>(gy, picked, mixed, index, context, gx, begin, end, subsets);
     else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, picked, mixed, index, context, gx, begin, end, subsets);
@@ -125,17 +197,18 @@ static void scatter_rows(
                 const Int at = members > 1 ? index[t * subsets + k] : 0;
                 for (Int i = 0; i < members; ++i) {
                     const Int c = k * zeta + i;
-                    gx[t * channels + c] = g * (at == i ? picked[k] : mixed[k]) + context[c];
+                    gx[t * channels + c] = g * (at == i ? picked[c] : mixed[c]) + context[c];
                 }
             }
 }
 
 // ---- the layer ---------------------------------------------------------------------------------------------------------------------
 
-// From gy, y, p, w and the index of the forward pass: logit (images, subsets), which is dL/dlogit, and gx, which is dL/dx.
+// From gy and what the forward pass kept: logit (images, subsets), which is dL/dlogit, gx, which is dL/dx, and, unless it is null,
+// gw, which is dL/dW.
 static void pix_backward(
-    const float* gy, const float* y, const float* p, const float* w, const uint8_t* index, float* logit, float* gx, Int images,
-    Int channels, Int pixels, Int zeta, float tau, Int last, Int threads) {
+    const float* gy, const float* y, const float* z, const float* p, const float* w, const uint8_t* index, float* logit, float* gx,
+    float* gw, Int images, Int channels, Int pixels, Int zeta, float tau, Int last, Int threads) {
     const Int subsets = (channels + zeta - 1) / zeta, size = channels * pixels, out = subsets * pixels;
     if (images * size < SMALL) threads = 1;
     const float scale = 1.0f / float(pixels);
@@ -164,4 +237,8 @@ static void pix_backward(
                 });
         }
     });
+    if (gw)
+        split(subsets, threads, subsets * channels < SMALL ? 1 : threads, [&](Int begin, Int end) {
+            weight_gradients(logit, z, gw, images, channels, subsets, begin, end);
+        });
 }
