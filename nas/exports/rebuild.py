@@ -106,7 +106,7 @@ def load_data(folder: Any, facts: Mapping[str, Any]) -> Any:
     try:
         data = load(config["dataset"], data_dir=config["data_dir"] or None, skip_broken=config["skip_broken"])
     except ValueError as error:
-        raise UserError(f"an export is checked on the run's images: {error}") from None
+        raise UserError(f"the run's images are needed: {error}") from None
     if data.checksum != facts["checksum"]:
         raise UserError(f"the data set {config['dataset']!r} has changed since the run: give it the same images")
     return data

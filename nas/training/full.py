@@ -14,7 +14,7 @@ from evaluators.training.recipe import Recipe
 from nas.archive import Archive
 from nas.environment import environment
 from nas.errors import UserError
-from nas.exports.rebuild import search_weights
+from nas.exports.rebuild import load_data, search_weights
 from nas.loop import seed_of
 from nas.members import Member
 from nas.options import read_toml
@@ -67,8 +67,11 @@ def train_picks(course: Course, picks: Sequence[Pick]) -> tuple[list[Result], li
     With several samples the recipe of each pick is chosen first, on the validation part.
 
     Raises:
-        UserError: another process trains this run, or weights are missing.
+        UserError: another process trains this run, or weights or images are missing.
     """
+    load_data(
+        course.run, course.run.read_environment()["data"]
+    )  # missing images are a sentence here, not a trace in a worker
     place = RunFolder(course.run.path / "trained")
     place.path.mkdir(exist_ok=True)
     with place.locked():

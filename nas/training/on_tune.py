@@ -47,12 +47,13 @@ def run_jobs(
     """
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # a data set may be named by a relative path
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C comes to us: states of at most ten seconds ago are kept
     started = start_ray(cpus=workers, gpus=gpus)
     import ray
     from ray import tune
 
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told by whoever called
     attempt = folder / f"attempt-{len(list(folder.glob('attempt-*'))) + 1}"
     earlier = [str(old) for old in sorted(folder.glob("attempt-*"))]
     trainable = tune.with_parameters(_trainable, earlier=earlier)
@@ -89,7 +90,7 @@ def run_jobs(
         for result in grid:
             if result.error is not None:
                 job = Job(**result.config["job"])
-                text = " ".join(str(result.error).split())[-300:]
+                text = str(result.error).strip().splitlines()[-1][:300]
                 last[place_of(job)] = {**last.get(place_of(job), {}), "failure": "error", "message": text}
     finally:
         if started:
