@@ -75,7 +75,7 @@ def base_of(run: str) -> dict[str, Any]:
     saved = read_toml(RunFolder.open(run).config)
     if str(saved["space"]).startswith("table:"):
         raise UserError(f"the run {run!r} looked its scores up in a table: it has no proxy to audit")
-    names = {"space", "dataset", "data_dir", "skip_broken", "train_images", "limit", "recipe", "seed"}
+    names = {"space", "dataset", "data_dir", "skip_broken", "train_images", "recipe", "seed"}
     base = {name: value for name, value in saved.items() if name in names}
     recipe = RECIPES[str(saved["recipe"])]
     own = int(saved.get("epochs") or recipe.epochs)
