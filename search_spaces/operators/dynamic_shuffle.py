@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from search_spaces.kernels.dispatch import with_fast_path
+from search_spaces.kernels.shuffle import fast_shuffle
 from search_spaces.operators.layout import like_layout
 
 
@@ -229,3 +231,6 @@ def set_exact(network: nn.Module, exact: bool) -> None:
     for module in network.modules():
         if isinstance(module, DynamicShuffle):
             module.exact = exact
+
+
+with_fast_path(DynamicShuffle, fast_shuffle)

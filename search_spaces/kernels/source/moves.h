@@ -43,3 +43,27 @@ static void gather(
         }
     });
 }
+
+static Int largest(const float* row, Int size) {
+    Int best = 0;
+    for (Int i = 1; i < size; ++i) best = row[i] > row[best] ? i : best;
+    return best;
+}
+
+// Which channel of its input each channel of a dynamic shuffle's output takes: logits (images, matrices·(a² + b²)), all matrices of
+// a×a before those of b×b -> index (images, groups·a·b). `matrices` is 1 or `groups`.
+static void order(const float* logits, int64_t* index, Int images, Int groups, Int matrices, Int a, Int b) {
+    std::vector<Int> rows(size_t(matrices * a)), columns(size_t(matrices * b));
+    for (Int n = 0; n < images; ++n) {
+        const float *left = logits + n * matrices * (a * a + b * b), *right = left + matrices * a * a;
+        for (Int i = 0; i < matrices * a; ++i) rows[size_t(i)] = largest(left + i * a, a);
+        for (Int i = 0; i < matrices * b; ++i) columns[size_t(i)] = largest(right + i * b, b);
+        int64_t* to = index + n * groups * a * b;
+        for (Int g = 0; g < groups; ++g) {
+            const Int m = matrices == 1 ? 0 : g;
+            for (Int i = 0; i < a; ++i)
+                for (Int j = 0; j < b; ++j)
+                    to[(i * b + j) * groups + g] = (g * a + rows[size_t(m * a + i)]) * b + columns[size_t(m * b + j)];
+        }
+    }
+}

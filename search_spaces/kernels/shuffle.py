@@ -1,0 +1,77 @@
+"""Dynamic shuffle in evaluation: pooling, the generator's two small layers, then index and gather as native calls."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from search_spaces.kernels.dispatch import channels_last
+from search_spaces.kernels.library import LIBRARY
+
+
+class Generator(Protocol):
+    """What is asked of a generator of matrices."""
+
+    reduce: nn.Linear
+    expand: nn.Linear
+    left: tuple[int, int]
+    right: tuple[int, int]
+    matrices: int
+
+
+class Layer(Protocol):
+    """What is asked of a dynamic shuffle."""
+
+    channels: int
+    groups: int
+    training: bool
+    exact: bool
+    generator: Any
+
+
+def fast_shuffle(layer: Layer, x: Tensor) -> Tensor | None:
+    """The layer's output (N, C, H, W) -> (N, C, H, W), or None in training, under gradients and with exact assignment."""
+    if layer.training or layer.exact or x.shape[1] != layer.channels:
+        return None
+    if torch.is_grad_enabled() and x.requires_grad:
+        return None
+    with torch.no_grad():
+        return gather(x, order(layer, pooled(x)))
+
+
+def pooled(x: Tensor) -> Tensor:
+    """GAP: (N, C, H, W) -> (N, C), x usable (see dispatch)."""
+    assert LIBRARY is not None
+    batch, channels, height, width = x.shape
+    z = torch.empty((batch, channels))
+    last = channels_last(x)
+    LIBRARY.nas_pool(x.data_ptr(), z.data_ptr(), batch, channels, height * width, last, torch.get_num_threads())
+    return z
+
+
+def order(layer: Layer, z: Tensor) -> Tensor:
+    """Which channel of the input each channel of the output takes, from GAP(x): (N, C) -> (N, C)."""
+    assert LIBRARY is not None
+    generator: Generator = layer.generator
+    logits = generator.expand(F.relu(generator.reduce(z))).contiguous()
+    index = torch.empty((z.shape[0], layer.channels), dtype=torch.int64)
+    a, b = generator.left[1], generator.right[1]
+    LIBRARY.nas_order(logits.data_ptr(), index.data_ptr(), z.shape[0], layer.groups, generator.matrices, a, b)
+    return index
+
+
+def gather(x: Tensor, index: Tensor) -> Tensor:
+    """y[n, c] = x[n, index[n, c]]: (N, C, H, W), int64 (N, C') in [0, C) -> (N, C', H, W); one read and one write."""
+    assert LIBRARY is not None
+    batch, channels, height, width = x.shape
+    out, last = index.shape[1], channels_last(x)
+    layout = torch.channels_last if last else torch.contiguous_format
+    y = torch.empty((batch, out, height, width), memory_format=layout)
+    threads = torch.get_num_threads()
+    LIBRARY.nas_gather(
+        x.data_ptr(), index.data_ptr(), y.data_ptr(), batch, channels, out, height * width, last, threads
+    )
+    return y
