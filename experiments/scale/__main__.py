@@ -128,6 +128,7 @@ def measure(
         pool.close()
     took = 1e3 * np.diff([first, *ends], axis=0)
     part = max(1, trials // 10)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     begun = time.perf_counter()
     Archive.open(path, space=space)
     row = Row(
@@ -138,7 +139,7 @@ def measure(
         mean_seconds=mean_seconds,
         **_milliseconds(took, part),
         count_ms=round(1e3 * (counting.seconds - counted_before) / trials, 2),
-        memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10, 0),
+        memory_mb=round(memory),
         utilisation=round(busy / (workers * total), 4),
         resume_seconds=round(time.perf_counter() - begun, 1),
         journal_mb=round(folder.journal.stat().st_size / 2**20, 1),
