@@ -113,7 +113,7 @@ def parse_limit(text: str) -> Limit:
     """
     match = _LIMIT.fullmatch(text)
     if match is None:
-        raise ValueError(f'a limit is NAME<=NUMBER or NAME>=NUMBER, as "macs<=20M", got {text!r}')
+        raise ValueError(f'a limit is NAME<=NUMBER or NAME>=NUMBER, as "macs<=20M", got {text[:60]!r}')
     name, relation, number, suffix = match.groups()
     sign: Literal["<=", ">="] = "<=" if relation == "<=" else ">="
     return Limit(name, sign, float(number) * _SUFFIXES[suffix.lower()])

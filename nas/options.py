@@ -50,9 +50,9 @@ def one_of(names: Callable[[], Mapping[str, Any]] | tuple[str, ...], *, prefixes
         known = names if isinstance(names, tuple) else tuple(names())
         if value in known or value.startswith(prefixes or ("\0",)):
             return None
-        near = difflib.get_close_matches(value, known, n=1)
+        near = difflib.get_close_matches(value[:60], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "choose " + ", ".join([*known, *(p + "…" for p in prefixes)])
-        return f"{value!r} is unknown: {hint}"
+        return f"{_brief(value)} is unknown: {hint}"
 
     return check
 
@@ -96,9 +96,9 @@ def resolve(
     layers.append(("--", given))
     for prefix, layer in layers:
         for key, raw in layer.items():
-            shown = prefix + (key.replace("_", "-") if prefix == "--" else key)
+            shown = prefix + (key.replace("_", "-") if prefix == "--" else key[:60])
             if key not in fields:
-                near = difflib.get_close_matches(key, fields, n=1)
+                near = difflib.get_close_matches(key[:60], fields, n=1)
                 faults.append(f"{shown} is no option" + (f": did you mean {near[0]!r}?" if near else ": see --help"))
                 continue
             try:
@@ -153,23 +153,33 @@ def _convert(raw: Any, kind: Any) -> Any:
     if typing.get_origin(kind) is tuple:
         items = raw if isinstance(raw, list | tuple) else [raw]
         if not all(isinstance(item, str) for item in items):
-            raise ValueError(f"must be text or a list of texts, got {raw!r}")
+            raise ValueError(f"must be text or a list of texts, got {_brief(raw)}")
         return tuple(part.strip() for item in items for part in item.split(",") if part.strip())
     if kind is bool:
         if not isinstance(raw, bool):
-            raise ValueError(f"must be true or false, got {raw!r}")
+            raise ValueError(f"must be true or false, got {_brief(raw)}")
         return raw
     if kind is str:
         if not isinstance(raw, str):
-            raise ValueError(f"must be text, got {raw!r}")
+            raise ValueError(f"must be text, got {_brief(raw)}")
         return raw
     name = "a whole number" if kind is int else "a number"
     if isinstance(raw, bool) or not isinstance(raw, str | int | float) or (kind is int and isinstance(raw, float)):
-        raise ValueError(f"must be {name}, got {raw!r}")
+        raise ValueError(f"must be {name}, got {_brief(raw)}")
     try:
         value = kind(raw)
-    except ValueError:
-        raise ValueError(f"must be {name}, got {raw!r}") from None
-    if not math.isfinite(value):
-        raise ValueError(f"must be {name}, got {raw!r}")
+        finite = math.isfinite(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"must be {name}, got {_brief(raw)}") from None
+    if not finite:
+        raise ValueError(f"must be {name}, got {_brief(raw)}")
     return value
+
+
+def _brief(value: Any) -> str:
+    """A value as a message shows it; whole numbers of thousands of digits cannot even be printed."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return f"a {type(value).__name__} of more digits than can be read"
+    return text if len(text) <= 80 else f"{text[:77]}..."
