@@ -37,8 +37,8 @@ def plain_operators() -> Iterator[None]:
         _enabled = before
 
 
-def usable(x: Tensor) -> bool:
-    """Whether kernels may read x (N, C, H, W): dense float32 on the CPU, in eager mode with nobody watching.
+def eager_on_cpu(x: Tensor) -> bool:
+    """Whether x (N, C, H, W) is float32 on the CPU, in eager mode with nobody watching.
 
     Compiling, exporting and tracing need operations that they know; modes (counting multiply-adds, fake tensors), functional
     transforms and autocast have to see every operation.
@@ -47,7 +47,6 @@ def usable(x: Tensor) -> bool:
         return False
     return (
         _enabled
-        and LIBRARY is not None
         and type(x) is Tensor
         and x.dtype is torch.float32
         and x.is_cpu
@@ -58,6 +57,14 @@ def usable(x: Tensor) -> bool:
         and torch._C._functorch.peek_interpreter_stack() is None
         and forward_ad._current_level < 0
         and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def usable(x: Tensor) -> bool:
+    """Whether native kernels may read x: the library is there and x is dense, and see `eager_on_cpu`."""
+    return (
+        eager_on_cpu(x)
+        and LIBRARY is not None
         and (x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last))
     )
 

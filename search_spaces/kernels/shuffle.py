@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.kernels.dispatch import channels_last
+from search_spaces.kernels.dispatch import channels_last, usable
 from search_spaces.kernels.library import LIBRARY
 
 
@@ -75,3 +75,19 @@ def gather(x: Tensor, index: Tensor) -> Tensor:
         x.data_ptr(), index.data_ptr(), y.data_ptr(), batch, channels, out, height * width, last, threads
     )
     return y
+
+
+class FixedShuffle(nn.Module):
+    """The fixed channel shuffle for inference, a gather where it can be: (N, C, H, W) -> (N, C, H, W)."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Channel g·c + j becomes channel j·groups + g."""
+        if usable(x) and not (torch.is_grad_enabled() and x.requires_grad):
+            order = torch.arange(x.shape[1]).view(self.groups, -1).t().flatten()
+            return gather(x, order.expand(x.shape[0], -1).contiguous())
+        grid = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:])
+        return grid.transpose(1, 2).flatten(1, 2)
