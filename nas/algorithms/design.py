@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.algorithms.count_model import CountModel
 from nas.algorithms.counts import Counts
 from nas.algorithms.features import Features
 from nas.algorithms.gaussian_process import prior
@@ -14,9 +17,10 @@ from search_spaces.space import Genotype
 
 Array = NDArray[np.float64]
 
-SAMPLE = 64
-DRAWN = 160
-STEPS = 100
+UNIFORM = 48
+TILTED = 48
+CANDIDATES = 192
+DESCENT = 60
 
 
 def size_of_design(genes: int) -> int:
@@ -25,90 +29,112 @@ def size_of_design(genes: int) -> int:
 
 
 class Design:
-    """An ordered list of first architectures: the least of each count, then strata of counts, each time the most informative."""
+    """First architectures: the least of each count, then strata of counts, each time the most informative.
+
+    A hundred genotypes are counted to learn how genes count; hundreds are then compared by guessed counts.
+    """
 
     def __init__(self, novelty: Novelty, *, seed: int) -> None:
         self._novelty = novelty
+        self._seed = seed
         generator = np.random.default_rng([seed, 2**31])
-        found = novelty.find(SAMPLE, known=set(), generator=generator)
-        self.uniform = np.array(found, dtype=np.int64).reshape(len(found), len(novelty.table.sizes))
-        if not found:
-            return
-        self.counts = Counts(novelty.problem, example=found[0])
-        self.features = Features(novelty.problem.space, counted=self.counts.all(self.uniform))
-        spread = [self.uniform, *self._tilted(generator)]
-        distinct = dict.fromkeys(as_tuples(np.concatenate(spread)))
-        self.spread = np.array(self.counts.allowed(list(distinct)), dtype=np.int64)
-        self._generator = generator
+        uniform = np.unique(novelty.table.sample(generator, UNIFORM), axis=0)
+        self.counts = Counts(novelty.problem, example=as_tuples(uniform)[0])
+        self._effects = self._learn_effects(uniform)
+        self.counted = np.unique(np.concatenate([uniform, *self._tilted(generator, TILTED)]), axis=0)
+        self.features = Features(novelty.problem.space, counted=self.counts.all(uniform))
+        self._guess = CountModel(novelty.problem.space, self.counts, self.counted)
+        more = [novelty.table.sample(generator, CANDIDATES), *self._tilted(generator, CANDIDATES)]
+        self._spread = np.unique(np.concatenate([self.counted, *more]), axis=0)
 
     def genotypes(self, n: int) -> list[Genotype]:
-        """The first n of the design; fewer where the space holds fewer."""
-        if len(self.uniform) == 0:
-            return []
-        values = self.counts.objectives(self.counts.all(self.spread))
-        least = [self._descend(self.spread[int(np.argmin(column))], i) for i, column in enumerate(values.T)]
-        generator = np.random.default_rng(self._generator.integers(2**63))
-        chosen = dict.fromkeys([*least, *self._informative(values, n, generator)])
+        """The first n of the design, allowed by counted limits; fewer where few are found."""
+        spread = self._spread[self._likely(self._spread)]
+        guessed = self._guess.all(spread)
+        values = self.counts.objectives(guessed)
+        chosen: dict[Genotype, None] = {}
+        for i, column in enumerate(values.T):
+            least = self._descend(spread[int(np.argmin(column))], i) if len(spread) else []
+            chosen.update(dict.fromkeys(self.counts.allowed(least)[:1]))
+        generator = np.random.default_rng([self._seed, 2**31 + 1])
+        for genotype in self._informative(spread, guessed, n, generator):
+            if len(chosen) >= n:
+                break
+            if self.counts.allowed([genotype]):
+                chosen[genotype] = None
         return list(chosen)[:n]
 
-    def _tilted(self, generator: np.random.Generator) -> list[Genes]:
+    def _likely(self, genes: Genes) -> NDArray[np.bool_]:
+        """Which genotypes seem to keep the counted limits."""
+        guessed = self._guess.all(genes)
+        likely = np.ones(len(genes), dtype=np.bool_)
+        for limit in self._novelty.problem.limits:
+            if limit.name in self.counts.names:
+                column = guessed[:, self.counts.names.index(limit.name)]
+                likely &= column <= limit.value if limit.relation == "<=" else column >= limit.value
+        return likely
+
+    def _learn_effects(self, genes: Genes) -> list[list[Array]]:
+        """For each counted objective what each option of each gene adds to it, by ridge regression."""
+        sizes = self._novelty.table.sizes
+        rows = np.concatenate([np.eye(size)[genes[:, i]] for i, size in enumerate(sizes)], axis=1)
+        middle = rows - rows.mean(axis=0)
+        learnt = []
+        for column in self.counts.objectives(self.counts.all(genes)).T:
+            target = np.log(column) if (column > 0).all() else column
+            solution = np.linalg.solve(middle.T @ middle + np.eye(rows.shape[1]), middle.T @ (target - target.mean()))
+            learnt.append(np.split(solution, np.cumsum(sizes)[:-1]))
+        return learnt
+
+    def _tilted(self, generator: np.random.Generator, n: int) -> list[Genes]:
         """Draws with options weighed by what they add to a count, more or less, so that its whole range is reached."""
-        values = self.counts.objectives(self.counts.all(self.uniform))
         draws = []
-        for column in values.T:
-            effects = self._effects(np.log(column) if (column > 0).all() else column)
+        for effects in self._effects:
             reach = max(sum(float(np.ptp(effect)) for effect in effects) / len(effects), 1e-12)
-            tilt = generator.uniform(-6, 6, DRAWN // values.shape[1]) / reach
+            tilt = generator.uniform(-6, 6, n // len(self._effects)) / reach
             genes = np.stack([_weighed(effect, tilt, generator) for effect in effects], axis=1)
             draws.append(self._novelty.table.canonical(genes))
         return draws
 
-    def _effects(self, target: Array) -> list[Array]:
-        """What each option of each gene adds to a target, by ridge regression on the uniform sample."""
-        blocks = [np.eye(size)[self.uniform[:, i]] for i, size in enumerate(self._novelty.table.sizes)]
-        rows = np.concatenate(blocks, axis=1)
-        middle = rows - rows.mean(axis=0)
-        solution = np.linalg.solve(middle.T @ middle + np.eye(rows.shape[1]), middle.T @ (target - target.mean()))
-        return np.split(solution, np.cumsum(self._novelty.table.sizes)[:-1])
+    def _descend(self, start: NDArray[np.int64], objective: int) -> list[Genotype]:
+        """What is left on the way to the least guess of a count, by changing one gene at a time; the best first."""
+        table = self._novelty.table
+        way = [start]
+        for _ in range(DESCENT):
+            steps = np.repeat(way[-1][None], int(table.sizes.sum()), axis=0)
+            steps[np.arange(len(steps)), np.repeat(np.arange(len(table.sizes)), table.sizes)] = np.concatenate(
+                [np.arange(size) for size in table.sizes]
+            )
+            steps = np.concatenate([way[-1][None], table.canonical(steps)])
+            values = self.counts.objectives(self._guess.all(steps))[:, objective]
+            best = int(np.argmin(np.where(self._likely(steps), values, np.inf)))
+            if values[best] >= values[0]:
+                break
+            way.append(steps[best])
+        return as_tuples(np.stack(way[::-1]))
 
-    def _descend(self, start: NDArray[np.int64], objective: int) -> Genotype:
-        """The least of a count by changing one gene at a time."""
-        best = tuple(start.tolist())
-        value = self._value(best, objective)
-        moves = [(i, option) for i, size in enumerate(self._novelty.table.sizes) for option in range(int(size))]
-        for i, option in moves[:STEPS]:
-            moved = self._novelty.problem.space.canonical((*best[:i], option, *best[i + 1 :]))
-            if self.counts.allowed([moved]) and self._value(moved, objective) < value:
-                best, value = moved, self._value(moved, objective)
-        return best
-
-    def _value(self, genotype: Genotype, objective: int) -> float:
-        return float(self.counts.objectives(self.counts.all(np.array([genotype])))[0, objective])
-
-    def _informative(self, values: Array, n: int, generator: np.random.Generator) -> list[Genotype]:
+    def _informative(self, genes: Genes, counts: Array, n: int, generator: np.random.Generator) -> Iterator[Genotype]:
         """From each of n strata of a count the architecture of which a prior process knows least, given those before."""
-        rows = self.features(self.spread, self.counts.all(self.spread))
+        rows, values = self.features(genes, counts), self.counts.objectives(counts)
         kernel = prior(self.features.groups, exact=self.features.genes + 1, varying=self.features.varying)
         covariance = kernel.covariance(rows, rows)
         strata = [_strata(column, n) for column in values.T] or [np.arange(len(rows)) % n]
         orders = [generator.permutation(n) for _ in strata]
-        chosen: list[int] = []
-        for step in range(min(n, len(rows))):
+        left = np.ones(len(rows), dtype=np.bool_)
+        for step in range(len(rows)):
             which = step % len(strata)
-            inside = strata[which] == orders[which][step // len(strata) % n]
-            inside[chosen] = False
-            unknown = np.where(
-                inside if inside.any() else ~np.isin(np.arange(len(rows)), chosen), covariance.diagonal(), -1
-            )
-            pick = int(np.argmax(unknown))
-            chosen.append(pick)
+            inside = left & (strata[which] == orders[which][step // len(strata) % n])
+            pick = int(np.argmax(np.where(inside if inside.any() else left, covariance.diagonal(), -1)))
+            left[pick] = False
+            yield as_tuples(genes[pick : pick + 1])[0]
             column = covariance[:, pick].copy()
             covariance -= np.outer(column, column) / (column[pick] + kernel.noise)
-        return as_tuples(self.spread[chosen])
 
 
 def _strata(column: Array, n: int) -> NDArray[np.int64]:
     """Which of n slices of equal ratio (or width) a value falls into, between its extremes."""
+    if len(column) == 0:
+        return np.zeros(0, dtype=np.int64)
     scale = np.log(column) if (column > 0).all() else column
     low, high = scale.min(), scale.max()
     return np.asarray(np.minimum(((scale - low) / max(high - low, 1e-12) * n).astype(np.int64), n - 1))

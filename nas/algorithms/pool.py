@@ -18,7 +18,7 @@ AROUND = 192
 ROUNDS = 4
 CLIMBED = 96
 BEST = 16
-LAST = 72
+LAST = 48
 
 Worth = Callable[[Genes], NDArray[np.float64]]
 
@@ -35,7 +35,7 @@ class Pool:
     ) -> tuple[Genes, NDArray[np.float64]]:
         """Distinct new, allowed candidates (c, genes) with their worth (c,); `parents` (k, genes) is the front so far.
 
-        Hundreds are compared by a cheap `guess` of their worth, the best 72 by their exact worth.
+        Hundreds are compared by a cheap `guess` of their worth, the best 48 by their exact worth.
         """
         genes = len(self._novelty.table.sizes)
         problem = self._novelty.problem

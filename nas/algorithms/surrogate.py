@@ -56,7 +56,7 @@ class Surrogate:
         if len(past.points) < FEWEST or len(past.known) < start:
             room = n if len(past.points) < FEWEST else min(n, start - len(past.known))
             found = self._first(past, room, start)
-        if len(found) < n and len(past.points) >= FEWEST and len(self._design.uniform):
+        if len(found) < n and len(past.points) >= FEWEST:
             best, again = self._best(past, found, n - len(found), generator)
             found.extend(best)
         if len(found) < n:
@@ -128,7 +128,7 @@ class Surrogate:
         assert self._design is not None
         at = milestone(len(past.genes))
         if at not in self._count_models:
-            genes = np.concatenate([self._design.spread, past.genes[:at][::-1]])
+            genes = np.concatenate([self._design.counted, past.genes[:at][::-1]])
             self._count_models = {at: CountModel(self._problem.space, self._design.counts, genes)}
         return self._count_models[at]
 
