@@ -28,5 +28,5 @@ clean:
 	touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,timm]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,timm,postgres]'
 	touch $@

@@ -31,7 +31,7 @@ from nas.run import FORMAT, Place, RunFolder, repair_tail
 from nas.storage import public, readable
 from nas.workers.catalogue import BACKENDS
 
-STOP_SECONDS = 3.0  # the rest of the five that a Ctrl-C may take is for closing
+STOP_SECONDS = 2.0  # the rest of the five that a Ctrl-C may take is for closing
 
 
 @dataclass

@@ -78,13 +78,14 @@ class Search:
             assert any(words in str(error) for words in NOT_YET), error
             return []
 
-    def left_over(self) -> list[int]:
-        """Processes that this search started and that still live."""
+    def left_over(self, name: str = "") -> list[int]:
+        """Processes that this search started and that still live, or those of them that are called so."""
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 if f"NAS_FAULTS={self.mark}".encode() in (path / "environ").read_bytes():
-                    found.append(int(path.name))
+                    if name in (path / "cmdline").read_text(errors="replace"):
+                        found.append(int(path.name))
             except OSError:
                 continue
         return found
