@@ -98,12 +98,11 @@ class FusedPiX(torch.autograd.Function):
         """dL/dx and dL/dW."""
         x, weight, y, z, p, index = ctx.saved_tensors
         if torch.is_grad_enabled():
-            wanted = [
-                tensor for tensor, need in ((x, ctx.needs_input_grad[0]), (weight, ctx.needs_input_grad[1])) if need
-            ]
             again = differentiable_pix(x, weight, zeta=ctx.zeta, tau=ctx.tau)
+            wanted = [t for t, need in zip((x, weight), ctx.needs_input_grad, strict=False) if need]
             found = iter(torch.autograd.grad(again, wanted, grad, create_graph=True))
-            return *(next(found) if need else None for need in ctx.needs_input_grad[:2]), None, None
+            first = next(found) if ctx.needs_input_grad[0] else None
+            return first, next(found, None), None, None
         grad_w = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
         kept = (weight, y, z, p, index)
         return pix_backward(grad, x, kept, grad_w, zeta=ctx.zeta, tau=ctx.tau), grad_w, None, None

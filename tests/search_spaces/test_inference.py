@@ -1,0 +1,130 @@
+"""The inference form computes what the network computes, compiled, in ONNX, with other layouts and after pickling."""
+
+import copy
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from search_spaces.hosts.bottleneck import Bottleneck
+from search_spaces.hosts.shuffle_unit import ShuffleUnitV2
+from search_spaces.inference import optimise
+from search_spaces.kernels.convolution import FusedConv
+from search_spaces.kernels.dispatch import plain_operators
+from search_spaces.operators.muxconv import InvertedResidual
+from search_spaces.published import build
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+NETWORKS = [
+    "pix_resnet50",
+    "pix_mobilenet_v2",
+    "mobilenet_v2_static_dynamic",
+    "muxnet_s",
+    "shufflenet_v1_x0_5",
+    "shufflenet_v1_x0_5_dynamic",
+    "shufflenet_v2_x0_5_static_dynamic",
+]
+
+
+def with_statistics(network):
+    """As after training: batch norms that do something."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.5, 2)
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(std=0.1)
+    return network.eval()
+
+
+def agree(got, wanted):
+    assert (got - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@torch.no_grad()
+def test_equals_the_network(name):
+    network = with_statistics(build(name, 10))
+    before = copy.deepcopy(network.state_dict())
+    optimised = optimise(network)
+    x = torch.randn(2, 3, 64, 64)
+    for _ in range(2):  # the first call packs weights
+        agree(optimised(x), network(x))
+    agree(optimised(x.contiguous(memory_format=torch.channels_last)), network(x))
+    with plain_operators():
+        agree(optimised(x), network(x))
+    assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
+    if "static_dynamic" not in name:
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in optimised.modules())
+    agree(pickle.loads(pickle.dumps(copy.deepcopy(optimised)))(x), network(x))
+
+
+@pytest.mark.parametrize("scales", [(-1, 0), (0, 0), (-1, 1)])
+@pytest.mark.parametrize("stride", [1, 2])
+@torch.no_grad()
+def test_parts_take_their_share_of_the_norm(scales, stride):
+    block = with_statistics(
+        InvertedResidual(
+            8, 8, kernels=(3, 5), scales=scales, stride=stride, expansion=3, squeeze=0.5, activation="swish"
+        )
+    )
+    x = torch.randn(2, 8, 9, 7)
+    agree(optimise(block)(x), block(x))
+
+
+@torch.no_grad()
+def test_input_is_not_written_to():
+    block = optimise(with_statistics(InvertedResidual(8, 8)))
+    x = torch.randn(2, 8, 9, 7).contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    block(x)
+    assert torch.equal(x, before)
+
+
+def test_gradients_reach_the_input():
+    network = optimise(with_statistics(build("shufflenet_v2_x0_5", 10)))
+    x = torch.randn(1, 3, 32, 32, requires_grad=True)
+    network(x).sum().backward()
+    assert x.grad.abs().sum() > 0
+
+
+@torch.no_grad()
+def test_compiles():
+    network = with_statistics(
+        nn.Sequential(Bottleneck(16, 32, stride=2, squeeze="pix"), ShuffleUnitV2(32, 32, stride=1))
+    )
+    x = torch.randn(2, 16, 14, 14)
+    agree(torch.compile(optimise(network), backend="aot_eager", fullgraph=True)(x), network(x))
+
+
+@torch.no_grad()
+def test_onnx(tmp_path):
+    import onnxruntime
+
+    network = with_statistics(
+        nn.Sequential(Bottleneck(16, 32, stride=2, squeeze="pix"), ShuffleUnitV2(32, 32, stride=1, shuffle="dynamic"))
+    )
+    torch.onnx.export(
+        optimise(network),
+        (torch.randn(2, 16, 14, 14),),
+        tmp_path / "network.onnx",
+        dynamo=True,
+        opset_version=20,
+        input_names=["x"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(tmp_path / "network.onnx", providers=["CPUExecutionProvider"])
+    x = torch.randn(3, 16, 14, 14)
+    (got,) = session.run(None, {"x": x.numpy()})
+    np.testing.assert_allclose(got, network(x).numpy(), rtol=1e-3, atol=1e-4 * float(network(x).abs().max()))
+
+
+def test_unknown_activation():
+    with pytest.raises(ValueError, match="activation must be one of none, relu, relu6, swish, got 'gelu'"):
+        FusedConv(nn.Conv2d(3, 3, 1), "gelu")
