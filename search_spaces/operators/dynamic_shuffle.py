@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.kernels.dispatch import with_fast_path
-from search_spaces.kernels.shuffle import fast_shuffle
+from search_spaces.kernels.shuffle import fast_mix, fast_shuffle
 from search_spaces.operators.layout import like_layout
 
 
@@ -234,3 +234,4 @@ def set_exact(network: nn.Module, exact: bool) -> None:
 
 
 with_fast_path(DynamicShuffle, fast_shuffle)
+with_fast_path(StaticDynamicShuffle, fast_mix)

@@ -8,7 +8,7 @@
 ParallelRegion parallel_region = nullptr;
 
 // Raised with library.py's whenever a signature changes, so that an older build is not called.
-EXPORT int nas_version() { return 3; }
+EXPORT int nas_version() { return 4; }
 
 EXPORT void nas_use_threads(void* region) { parallel_region = reinterpret_cast<ParallelRegion>(region); }
 
@@ -16,6 +16,7 @@ namespace plain {
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
+#include "kronecker.h"
 }  // namespace plain
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -29,6 +30,7 @@ namespace avx2 {
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
+#include "kronecker.h"
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -42,6 +44,7 @@ namespace avx512 {
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
+#include "kronecker.h"
 }  // namespace avx512
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -86,5 +89,13 @@ EXPORT void nas_gather(
 }
 
 EXPORT void nas_order(const float* logits, int64_t* index, Int images, Int groups, Int matrices, Int a, Int b) {
-    plain::order(logits, index, images, groups, matrices, a, b);
+    static const auto best = BEST(order);
+    best(logits, index, images, groups, matrices, a, b);
+}
+
+EXPORT void nas_kronecker(
+    const float* x, const float* left, const float* right, float* y, Int images, Int groups, Int a, Int b, Int rows, Int columns,
+    Int pixels, Int threads) {
+    static const auto best = BEST(kronecker);
+    best(x, left, right, y, images, groups, a, b, rows, columns, pixels, threads);
 }

@@ -77,6 +77,7 @@ def test_plain_under_transforms():
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_traced_as_plain_operations():
     layer = PiX(8, zeta=4).eval()
     with torch.no_grad():

@@ -6,7 +6,12 @@ import torch
 from search_spaces.kernels.dispatch import available, plain_operators
 from search_spaces.kernels.shuffle import FixedShuffle, gather, pooled
 from search_spaces.operators.channel_shuffle import channel_shuffle
-from search_spaces.operators.dynamic_shuffle import DynamicShuffle, gather_channels, set_exact
+from search_spaces.operators.dynamic_shuffle import (
+    DynamicShuffle,
+    StaticDynamicShuffle,
+    gather_channels,
+    set_exact,
+)
 
 pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -62,3 +67,20 @@ def test_fixed_shuffle(layout):
     assert torch.equal(FixedShuffle(4)(x), wanted)
     with plain_operators():
         assert torch.equal(FixedShuffle(4)(x), wanted)
+
+
+@pytest.mark.parametrize("per_group", [False, True])
+@pytest.mark.parametrize(
+    ("c_in", "c_out", "groups"), [(24, 24, 1), (256, 128, 1), (116, 232, 2), (18, 30, 3), (16, 64, 16)]
+)
+@torch.no_grad()
+def test_static_dynamic(per_group, c_in, c_out, groups):
+    torch.manual_seed(0)
+    layer = StaticDynamicShuffle(c_in, c_out, groups=groups, per_group=per_group)
+    x = torch.randn(4, c_in, 5, 6).contiguous(memory_format=torch.channels_last)
+    with plain_operators():
+        wanted = layer(x)
+    got = layer(x)
+    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(layer(x[:1]), wanted[:1], rtol=1e-5, atol=1e-5)
