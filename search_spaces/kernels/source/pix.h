@@ -218,24 +218,29 @@ INLINE void squeeze_row_any(
 
 template <int Z>
 INLINE void squeeze_rows_of(
-    const float* x, const float* gate, const float* share, float* y, uint8_t* index, Int rows, Int subsets) {
-    for (Int t = 0; t < rows; ++t, x += subsets * Z, y += subsets) {
-        if (index) squeeze_row<Z, true>(x, gate, share, y, index + t * subsets, subsets);
-        else squeeze_row<Z, false>(x, gate, share, y, nullptr, subsets);
+    const float* x, const float* gate, const float* share, float* y, uint8_t* index, Int rows, Int subsets, Int repeat) {
+    for (Int t = 0; t < rows;) {
+        const Int size = t + repeat <= rows ? repeat : 1;
+        if (index) squeeze_row<Z, true>(x + t * subsets * Z, gate, share, y + t * subsets, index + t * subsets, size * subsets);
+        else squeeze_row<Z, false>(x + t * subsets * Z, gate, share, y + t * subsets, nullptr, size * subsets);
+        t += size;
     }
 }
 
-// `gate` is 1 where a subset is picked from and 0 where it is mixed, `share` is p or p over the subset's size.
+// How many pixels of few channels are worked on as one: the loops over channels then fill whole vectors.
+static Int repeats(Int subsets, Int channels, Int zeta) { return subsets < 64 && channels % zeta == 0 ? 64 / subsets : 1; }
+
+// `gate` is 1 where a subset is picked from and 0 where it is mixed, `share` is p or p over the subset's size; both are `repeats` times as long.
 static void squeeze_rows(
     const float* x, const float* gate, const float* share, float* y, uint8_t* index, Int begin, Int end, Int channels, Int zeta) {
-    const Int subsets = (channels + zeta - 1) / zeta, rows = end - begin;
+    const Int subsets = (channels + zeta - 1) / zeta, rows = end - begin, repeat = repeats(subsets, channels, zeta);
     x += begin * channels;
     y += begin * subsets;
     if (index) index += begin * subsets;
-    if (zeta == 1) squeeze_rows_of<1>(x, gate, share, y, nullptr, rows, subsets);
-    else if (zeta == 2 && channels % 2 == 0) squeeze_rows_of<2>(x, gate, share, y, index, rows, subsets);
-    else if (zeta == 4 && channels % 4 == 0) squeeze_rows_of<4>(x, gate, share, y, index, rows, subsets);
-    else if (zeta == 8 && channels % 8 == 0) squeeze_rows_of<8>(x, gate, share, y, index, rows, subsets);
+    if (zeta == 1) squeeze_rows_of<1>(x, gate, share, y, nullptr, rows, subsets, repeat);
+    else if (zeta == 2 && channels % 2 == 0) squeeze_rows_of<2>(x, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 4 && channels % 4 == 0) squeeze_rows_of<4>(x, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 8 && channels % 8 == 0) squeeze_rows_of<8>(x, gate, share, y, index, rows, subsets, repeat);
     else
         for (Int t = 0; t < rows; ++t)
             squeeze_row_any(x + t * channels, gate, share, y + t * subsets, index ? index + t * subsets : nullptr, channels, zeta);
@@ -259,9 +264,11 @@ static void squeeze_image(
         return;
     }
     const Int subsets = (channels + zeta - 1) / zeta;
-    std::vector<float> scratch(size_t(2 * subsets));
-    gates(p, scratch.data(), scratch.data() + subsets, channels, subsets, zeta, tau);
-    squeeze_rows(x, scratch.data(), scratch.data() + subsets, y, index, begin, end, channels, zeta);
+    const Int repeat = repeats(subsets, channels, zeta), width = subsets * repeat;
+    std::vector<float> scratch(size_t(2 * width));
+    float *gate = scratch.data(), *share = gate + width;
+    for (Int r = 0; r < repeat; ++r) gates(p, gate + r * subsets, share + r * subsets, channels, subsets, zeta, tau);
+    squeeze_rows(x, gate, share, y, index, begin, end, channels, zeta);
 }
 
 // Images that are worked on together: no more than stay in the cache, but enough that W is not read oftener than they are.

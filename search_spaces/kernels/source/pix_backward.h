@@ -168,8 +168,11 @@ INLINE void scatter_row(
 template <int Z>
 INLINE void scatter_rows_of(
     const float* gy, const float* picked, const float* mixed, const uint8_t* index, const float* context, float* gx, Int begin,
-    Int end, Int subsets) {
-    for (Int t = begin; t < end; ++t)
+    Int end, Int subsets, Int repeat) {
+    Int t = begin;
+    for (; t + repeat <= end; t += repeat)
+        scatter_row<Z>(gy + t * subsets, picked, mixed, index + t * subsets, context, gx + t * subsets * Z, subsets * repeat);
+    for (; t < end; ++t)
         scatter_row<Z>(gy + t * subsets, picked, mixed, index + t * subsets, context, gx + t * subsets * Z, subsets);
 }
 
@@ -177,18 +180,20 @@ static void scatter_rows(
     const float* gy, const float* p, const uint8_t* index, const float* context, float* gx, Int begin, Int end, Int channels,
     Int zeta, float tau) {
     const Int subsets = (channels + zeta - 1) / zeta;
-    std::vector<float> scratch(size_t(2 * channels));
-    float *picked = scratch.data(), *mixed = picked + channels;
-    for (Int c = 0; c < channels; ++c) {
-        const Int k = c / zeta, members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
+    const Int repeat = repeats(subsets, channels, zeta), width = channels * repeat;
+    std::vector<float> scratch(size_t(3 * width));
+    float *picked = scratch.data(), *mixed = picked + width, *add = mixed + width;
+    for (Int i = 0; i < width; ++i) {
+        const Int c = i % channels, k = c / zeta, members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
         const bool pick = members > 1 && p[k] < tau;
-        picked[c] = pick ? p[k] : p[k] / float(members);
-        mixed[c] = pick ? 0.0f : picked[c];
+        picked[i] = pick ? p[k] : p[k] / float(members);
+        mixed[i] = pick ? 0.0f : picked[i];
+        add[i] = context[c];
     }
-    if (zeta == 1) scatter_rows_of<1>(gy, picked, mixed, index, context, gx, begin, end, subsets);
-    else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, picked, mixed, index, context, gx, begin, end, subsets);
-    else if (zeta == 4 && channels % 4 == 0) scatter_rows_of<4>(gy, picked, mixed, index, context, gx, begin, end, subsets);
-    else if (zeta == 8 && channels % 8 == 0) scatter_rows_of<8>(gy, picked, mixed, index, context, gx, begin, end, subsets);
+    if (zeta == 1) scatter_rows_of<1>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
+    else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
+    else if (zeta == 4 && channels % 4 == 0) scatter_rows_of<4>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
+    else if (zeta == 8 && channels % 8 == 0) scatter_rows_of<8>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
     else
         for (Int t = begin; t < end; ++t)
             for (Int k = 0; k < subsets; ++k) {
