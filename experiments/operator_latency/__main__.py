@@ -17,7 +17,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8, help="of the operators (8)")
     parser.add_argument("--turns", type=int, default=15, help="of timing, interleaved (15)")
     parser.add_argument(
-        "--batches", type=int, nargs="*", default=[1, 32], help="of the networks (1 32); none leaves them out"
+        "--batches",
+        type=int,
+        nargs="*",
+        default=[1, 32],
+        help="of the networks (1 32); none keeps what was measured before",
     )
     parser.add_argument("--network-turns", type=int, default=5, help="of timing networks (5)")
     parser.add_argument("--compiled", action="store_true", help="also time networks under torch.compile; minutes each")

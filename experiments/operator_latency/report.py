@@ -21,6 +21,8 @@ def write(operators: Sequence[Timing], networks: Sequence[PairTiming], folder: P
     _table(operators, Timing, folder / "operators.csv")
     if networks:
         _table(networks, PairTiming, folder / "networks.csv")
+    elif (folder / "networks.csv").exists():
+        networks = _earlier(folder / "networks.csv")
     _plot(operators, folder / "latency.png")
     page = folder / "README.md"
     words = page.read_text(encoding="utf-8").partition(MARK)[0] if page.exists() else "# Operator latency\n\n"
@@ -77,6 +79,17 @@ def _table(rows: Sequence[Timing] | Sequence[PairTiming], kind: type, path: Path
             table.writerow(
                 {name: round(value, 5) if isinstance(value, float) else value for name, value in asdict(row).items()}
             )
+
+
+def _earlier(path: Path) -> list[PairTiming]:
+    """The networks as measured before, where this time only operators were."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            PairTiming(
+                row["network"], row["other"], row["mode"], int(row["batch"]), float(row["ms"]), float(row["other_ms"])
+            )
+            for row in csv.DictReader(file)
+        ]
 
 
 def _plot(operators: Sequence[Timing], path: Path) -> None:

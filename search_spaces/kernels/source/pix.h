@@ -239,7 +239,11 @@ static void squeeze_rows(
     if (index) index += begin * subsets;
     if (zeta == 1) squeeze_rows_of<1>(x, gate, share, y, nullptr, rows, subsets, repeat);
     else if (zeta == 2 && channels % 2 == 0) squeeze_rows_of<2>(x, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 3 && channels % 3 == 0) squeeze_rows_of<3>(x, gate, share, y, index, rows, subsets, repeat);
     else if (zeta == 4 && channels % 4 == 0) squeeze_rows_of<4>(x, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 5 && channels % 5 == 0) squeeze_rows_of<5>(x, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 6 && channels % 6 == 0) squeeze_rows_of<6>(x, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 7 && channels % 7 == 0) squeeze_rows_of<7>(x, gate, share, y, index, rows, subsets, repeat);
     else if (zeta == 8 && channels % 8 == 0) squeeze_rows_of<8>(x, gate, share, y, index, rows, subsets, repeat);
     else
         for (Int t = 0; t < rows; ++t)

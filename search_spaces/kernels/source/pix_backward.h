@@ -192,7 +192,11 @@ static void scatter_rows(
     }
     if (zeta == 1) scatter_rows_of<1>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
     else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
+    else if (zeta == 3 && channels % 3 == 0) scatter_rows_of<3>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
     else if (zeta == 4 && channels % 4 == 0) scatter_rows_of<4>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
+    else if (zeta == 5 && channels % 5 == 0) scatter_rows_of<5>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
+    else if (zeta == 6 && channels % 6 == 0) scatter_rows_of<6>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
+    else if (zeta == 7 && channels % 7 == 0) scatter_rows_of<7>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
     else if (zeta == 8 && channels % 8 == 0) scatter_rows_of<8>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
     else
         for (Int t = begin; t < end; ++t)

@@ -38,8 +38,8 @@ def results(layer, x, grad):
 
 
 @pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize("zeta", [1, 2, 3, 4, 8, 19])
-@pytest.mark.parametrize(("batch", "channels"), [(1, 19), (5, 64), (9, 67)])
+@pytest.mark.parametrize("zeta", [1, 2, 3, 4, 5, 6, 8, 19])
+@pytest.mark.parametrize(("batch", "channels"), [(1, 19), (5, 64), (2, 30), (9, 67)])
 @pytest.mark.parametrize("size", [(1, 1), (17, 18)])
 def test_equals_the_plain_layer(threads, last, zeta, batch, channels, size):
     layer, x, grad = prepared(batch, channels, zeta, *size, last=last)
