@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -116,11 +116,13 @@ def test_a_front_is_read_without_torch(tmp_path: Path) -> None:
 def test_help_comes_at_once_with_examples(command: str) -> None:
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-m", f"nas.{command}", "--help"], capture_output=True, text=True, check=False, cwd=ROOT
         )
-        times.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Seconds of the processor: on a machine that others use, those of the clock say what the others do.
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.returncode == 0
         assert f"python -m nas.{command}" in done.stdout.split("example")[-1]
     assert min(times) < 0.5
