@@ -141,11 +141,12 @@ template <int Z>
 INLINE void scatter_row(
     const float* RESTRICT gy, const float* RESTRICT picked, const float* RESTRICT mixed, const uint8_t* RESTRICT index,
     const float* RESTRICT context, float* RESTRICT gx, Int subsets) {
-    WideInt lanes[Z], member;
-    for (int j = 0; j < WIDE; ++j) {
-        member[j] = j % Z;
-        for (int i = 0; i < Z; ++i) lanes[i][j] = (i * WIDE + j) / Z;
-    }
+    WideInt lanes[Z], members[Z];
+    for (int j = 0; j < WIDE; ++j)
+        for (int i = 0; i < Z; ++i) {
+            lanes[i][j] = (i * WIDE + j) / Z;
+            members[i][j] = (i * WIDE + j) % Z;
+        }
     Int k = 0;
     for (; k + WIDE <= subsets; k += WIDE) {
         const Wide g = load(gy + k);
@@ -154,7 +155,7 @@ INLINE void scatter_row(
         const WideInt at = __builtin_convertvector(bytes, WideInt);
         for (int i = 0; i < Z; ++i) {
             const Int c = k * Z + i * WIDE;
-            const Wide scale = (shuffled(at, lanes[i]) == member) ? load(picked + c) : load(mixed + c);
+            const Wide scale = (shuffled(at, lanes[i]) == members[i]) ? load(picked + c) : load(mixed + c);
             store(gx + c, shuffled(g, lanes[i]) * scale + load(context + c));
         }
     }
