@@ -7,7 +7,10 @@ setup(
         Extension(
             "search_spaces.kernels.native",
             ["search_spaces/kernels/source/kernels.cpp"],
-            depends=[f"search_spaces/kernels/source/{name}.h" for name in ("common", "pix", "pix_backward", "moves", "kronecker")],
+            depends=[
+                f"search_spaces/kernels/source/{name}.h"
+                for name in ("common", "pix", "pix_backward", "moves", "kronecker")
+            ],
             extra_compile_args=[
                 "-O3",
                 "-std=c++17",
