@@ -21,7 +21,7 @@ slow: .venv/installed-test  ## the slow tests
 clean:
 	rm -rf .venv runs
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml setup.py constraints.txt $(wildcard search_spaces/kernels/source/*)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
