@@ -158,9 +158,13 @@ def begin(config: SearchConfig, folder: RunFolder) -> Session:
     Raises:
         UserError: with every fault of the options.
     """
-    place = Place(config.storage, f"{folder.path.resolve().name}-{secrets.token_hex(4)}") if config.storage else Place()
     plan = prepare(config)
-    return Session(config, plan, folder, place, resumed=False, warm=_warm(config, plan))
+    return Session(config, plan, folder, new_place(config, folder), resumed=False, warm=_warm(config, plan))
+
+
+def new_place(config: SearchConfig, folder: RunFolder) -> Place:
+    """Where a new run's study goes; in a database by a name of its own, which a run that was killed half-made cannot have taken."""
+    return Place(config.storage, f"{folder.path.resolve().name}-{secrets.token_hex(4)}") if config.storage else Place()
 
 
 def proceed(config: SearchConfig, folder: RunFolder) -> Session:

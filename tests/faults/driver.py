@@ -21,8 +21,7 @@ from nas.errors import run_command
 from nas.plan import Plan
 from nas.problem import Problem
 from nas.run import Place, RunFolder
-from nas.session import Session
-from nas.storage import public
+from nas.session import Session, new_place
 from search_spaces.architecture import Architecture, Stage, Stem
 from search_spaces.space import Choice, Space
 
@@ -64,8 +63,8 @@ def session(run: Path, options: dict[str, Any]) -> Session:
         folder = RunFolder.open(run)
         place = Place(config.storage, folder.place().study) if config.storage else folder.place()
         return Session(config, plan, folder, place, resumed=True)
-    place = Place(config.storage, run.name) if public(config.storage) else Place()
-    return Session(config, plan, RunFolder.check_new(run), place, resumed=False)
+    folder = RunFolder.check_new(run)
+    return Session(config, plan, folder, new_place(config, folder), resumed=False)
 
 
 def main(arguments: list[str]) -> int:
