@@ -78,7 +78,7 @@ class Recipe:
         return cls(**{name: types[name](value) for name, value in data.items()})
 
 
-# Five epochs are the one rung that ranks as well as long training agrees with itself: experiments/proxy_fidelity.
+# Of the rungs audited five epochs had the highest rank correlation, though twelve networks cannot tell five from two: experiments/proxy_fidelity.
 PROXY = Recipe()
 FULL = Recipe(name="full", epochs=100, batch_size=128, ema=0.999, crop=4, cutout=8, recalibrate=0)
 
