@@ -24,7 +24,8 @@ class Evaluation:
     """What to evaluate. `phase` is `train`, which may run beside others, or `time`, which needs the device to itself.
 
     `weights` is the file that keeps the trained weights, `None` to drop them; `timeout` is in seconds, 0 for none.
-    `alone` says that nothing else is on the device, so that all of its memory may be taken.
+    `alone` says that nothing else is on the device, so that all of its memory may be taken. Where a recipe has rungs, `until` is the
+    epoch at which this job ends, and `after` the one at which the last job of the same trial ended; 0 means the end and the start.
     """
 
     number: int
@@ -35,6 +36,13 @@ class Evaluation:
     weights: str | None = None
     timeout: float = 0.0
     alone: bool = False
+    after: int = 0
+    until: int = 0
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The file of the state between two jobs of a training, beside the weights."""
+        return None if self.weights is None else checkpoint_of(self.weights)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,11 @@ class Outcome:
     details: Mapping[str, Any] = field(default_factory=dict)
     failure: str | None = None
     message: str = ""
+
+
+def checkpoint_of(weights: str) -> str:
+    """Where the state between two jobs of a training lies, by where its weights go."""
+    return f"{weights}.state"
 
 
 class Evaluator(Protocol):
@@ -162,6 +175,7 @@ class TrainingEvaluator:
                 torch.cuda.set_per_process_memory_fraction(1.0 if evaluation.alone else self._share)
             torch.cuda.reset_peak_memory_stats(self._device)
         network, architecture = self._build(evaluation)
+        state: dict[str, torch.Tensor] = {}
         trained = train(
             network,
             self._data,
@@ -169,8 +183,14 @@ class TrainingEvaluator:
             seed=evaluation.seed,
             resolution=architecture.resolution,
             deadline=start + evaluation.timeout if evaluation.timeout else None,
+            start=_state_before(evaluation),
+            until=evaluation.until or None,
+            on_epoch=lambda epoch: state.update(epoch.state()) if epoch.number == evaluation.until else None,
         )
-        if evaluation.weights is not None:
+        if evaluation.until:
+            if evaluation.checkpoint is not None:
+                write_atomically(evaluation.checkpoint, save(state))
+        elif evaluation.weights is not None:
             tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
             write_atomically(evaluation.weights, save(tensors))
         return Outcome(
@@ -232,6 +252,23 @@ class TrainingEvaluator:
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device) / 2**20
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _state_before(evaluation: Evaluation) -> dict[str, Any] | None:
+    """The state that the last job of the same trial left; `None` where it is lost, and the training begins anew, to the same end."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not evaluation.after or evaluation.checkpoint is None:
+        return None
+    try:
+        state: dict[str, Any] = load_file(evaluation.checkpoint)
+    except (OSError, SafetensorError):
+        logger.warning(
+            "trial %d is trained from its start: its state at epoch %d is lost", evaluation.number, evaluation.after
+        )
+        return None
+    return state if int(state["epoch"]) == evaluation.after else None
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from evaluators.objective import Objective
 from nas.errors import UserError
 from nas.members import Member, front, hypervolume
-from nas.problem import Limit, Proposal, State, Trial
+from nas.problem import STATES, Limit, Proposal, State, Trial
 from nas.records import read_frame, read_limits, read_objectives, read_trial
 from nas.run import Place, RunFolder
 from nas.storage import open_storage, public, readable
@@ -132,7 +132,7 @@ class Archive:
 
     @property
     def trials(self) -> Sequence[Trial]:
-        """Finished, failed and running trials; not to be changed."""
+        """The trials in every state; not to be changed."""
         return self._trials
 
     def hypervolume(self) -> float | None:
@@ -146,6 +146,15 @@ class Archive:
     def count(self, state: State) -> int:
         """How many trials are in one state, at once."""
         return self._counts[state]
+
+    @property
+    def spent(self) -> int:
+        """How many trials count to the budget: those that were evaluated to their end, finished or pruned."""
+        return self._counts["finished"] + self._counts["pruned"]
+
+    def tally(self, *, always: Sequence[State] = ("finished", "failed")) -> str:
+        """How many trials are in each state, as words; of states without any only those named in `always`."""
+        return ", ".join(f"{self._counts[s]} {s}" for s in STATES if self._counts[s] or s in always)
 
     def having(self, state: State) -> list[Trial]:
         """The trials in one state."""
@@ -208,6 +217,16 @@ class Archive:
         self._storage.set_trial_state_values(self._ids[number], optuna.trial.TrialState.COMPLETE, values)
         return self._replace(trial, state="finished")
 
+    def prune(self, number: int, *, details: Mapping[str, Any]) -> Trial:
+        """Ends a running trial at a rung of its training; `details` say why it is not worth more."""
+        import optuna
+
+        trial = self._trials[number]
+        notes = _merge(trial.details, details)
+        self._storage.set_trial_user_attr(self._ids[number], "details", notes)
+        self._storage.set_trial_state_values(self._ids[number], optuna.trial.TrialState.PRUNED)
+        return self._replace(trial, state="pruned", details=notes)
+
     def fail(self, number: int, *, kind: str, message: str, details: Mapping[str, Any] | None = None) -> Trial:
         """Ends a running trial as failed, with its kind and message and no invented scores."""
         import optuna
@@ -228,8 +247,9 @@ class Archive:
 
 
 def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Details of several phases in one: `seconds` are joined."""
+    """Details of several phases and rungs in one: `seconds` are added up."""
     merged = {**old, **new}
     if "seconds" in old and "seconds" in new:
-        merged["seconds"] = {**old["seconds"], **new["seconds"]}
+        before, now = old["seconds"], new["seconds"]
+        merged["seconds"] = {name: round(before.get(name, 0.0) + now.get(name, 0.0), 3) for name in {**before, **now}}
     return merged

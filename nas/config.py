@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from evaluators.training.recipe import RECIPES
@@ -50,7 +51,24 @@ class SearchConfig:
     budget: int = option(60, "number of finished trials", metavar="N", check=at_least(1), group="how")
     algorithm: str = option("surrogate", "what proposes", metavar="NAME", check=one_of(lambda: ALGORITHMS), group="how")
     recipe: str = option("proxy", "how a trial trains", metavar="NAME", check=one_of(lambda: RECIPES), group="how")
-    epochs: int = option(0, "epochs a trial, 0 for the recipe's own", metavar="N", check=at_least(0), group="how")
+    epochs: tuple[int, ...] = option(
+        (),
+        "epochs a trial; several as 1,3,9 are rungs, at which what cannot enter the front is stopped (default: the recipe's own)",
+        metavar="N",
+        check=lambda value: (
+            None
+            if all(a < b for a, b in pairwise((0, *value))) or value == (0,)
+            else f"takes rising numbers from 1, got {','.join(map(str, value))}"
+        ),
+        group="how",
+    )
+    stop_below: float = option(
+        0.1,
+        "at a rung, stop a trial whose probability of entering the front is forecast below this; 0 to stop none",
+        metavar="P",
+        check=lambda value: None if 0 <= value < 1 else f"must be from 0 to below 1, got {value:g}",
+        group="how",
+    )
     from_run: str = option(
         "",
         "run of the same space, data and recipe that the algorithm learns from",

@@ -130,7 +130,8 @@ def _print_plan(plan: Plan, config: SearchConfig) -> None:
     lines["objectives"] = ", ".join(f"{o.name} ({o.goal}, {o.kind})" for o in problem.objectives)
     lines["limits"] = ", ".join(map(str, problem.limits)) or "none"
     lines["algorithm"] = f"{config.algorithm}, {config.budget} trials, seed {config.seed}"
-    lines["recipe"] = f"{plan.recipe.name}, {plan.recipe.epochs} epochs of batches of {plan.recipe.batch_size}"
+    rungs = f", rungs at {', '.join(map(str, plan.recipe.rungs))}" if plan.recipe.rungs else ""
+    lines["recipe"] = f"{plan.recipe.name}, {plan.recipe.epochs} epochs of batches of {plan.recipe.batch_size}{rungs}"
     lines["workers"] = f"{plan.workers} on {plan.device} ({config.backend})"
     for name, text in lines.items():
         print(f"{name:>12}  {text}")

@@ -87,6 +87,8 @@ def as_json(archive: Any, *, run: str) -> dict[str, Any]:
     from nas.training.results import read_results
 
     more = beside(RunFolder.open(run), archive)
+    from nas.problem import STATES
+
     states = [trial.state for trial in archive.trials]
     return {
         "objectives": [{"name": o.name, "goal": o.goal, "unit": o.unit} for o in archive.objectives],
@@ -102,7 +104,7 @@ def as_json(archive: Any, *, run: str) -> dict[str, Any]:
             }
             for member in archive.front()
         ],
-        "trials": {state: states.count(state) for state in ("finished", "failed", "running")},
+        "trials": {state: states.count(state) for state in STATES},
         "hypervolume": archive.hypervolume(),
         "trained": [
             {"key": result.key, "label": result.label, "test_accuracy": result.about["test_accuracy"]}
@@ -119,7 +121,7 @@ def _print_table(run: str, archive: Any, found: list[Any]) -> None:
     from nas.training.results import read_results
 
     console = open_console()
-    counts = ", ".join(f"{len(archive.having(state))} {state}" for state in ("finished", "failed", "running"))
+    counts = archive.tally(always=("finished", "failed", "running"))
     if found:
         from nas.report.beside import beside
 

@@ -90,13 +90,10 @@ def _study(folder: RunFolder) -> list[Check]:
         archive = Archive.open(folder.path)
     except UserError as error:
         return [*checks, Check("study", str(error), fault=True, repair=BACKUP)]
-    counts = {state: archive.count(state) for state in ("finished", "failed", "running")}
-    checks.append(Check("study", ", ".join(f"{count} {state}" for state, count in counts.items())))
+    checks.append(Check("study", archive.tally(always=("finished", "failed", "running"))))
     told = max((event.get("finished", 0) for event in _read_events(folder) if event.get("event") == "ended"), default=0)
-    if isinstance(told, int) and told > counts["finished"]:
-        found = (
-            f"events.jsonl tells of {told} finished trials and the study holds {counts['finished']}: its end is lost"
-        )
+    if isinstance(told, int) and told > archive.count("finished"):
+        found = f"events.jsonl tells of {told} finished trials and the study holds {archive.count('finished')}: its end is lost"
         how = f"{BACKUP}, or go on with --resume, which evaluates what is lost anew"
         checks.append(Check("study", found, fault=True, repair=how))
     return [*checks, *_weights(folder, archive)]

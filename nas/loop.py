@@ -1,7 +1,8 @@
 """The search loop: ask, evaluate, record, until the budget is spent. It alone knows algorithm, workers and archive.
 
 There is no generation barrier: whenever a worker is free, one more is asked. Timing needs the device to itself: trained trials gather
-until a few of them wait, no more training is started, and they are timed one by one when the last training has ended.
+until a few of them wait, no more training is started, and they are timed one by one when the last training has ended. Where a recipe
+has rungs, a training is one job a rung, and at each rung the trial is judged by all that is known then, waiting for nobody.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from evaluators.evaluation import Evaluation, Outcome
+from evaluators.evaluation import Evaluation, Outcome, checkpoint_of
 from nas.archive import Archive
 from nas.problem import Algorithm, Problem, Proposal, Trial
+from nas.promotion import Verdict, curve, forecast
 from nas.run import RunFolder, weights_name
 from nas.workers.catalogue import Workers
+from nas.workers.safely import discard
 
 FAILURES_IN_A_ROW = 20
 POLL_SECONDS = 0.5
@@ -28,7 +31,8 @@ Ending = Literal["budget", "exhausted", "failures", "interrupted"]
 class Loop:
     """One search. Every state is in the archive at any moment; what is here is only what is under way.
 
-    `weights` is where trained weights go, a folder or a URL; the run's own folder where it is empty.
+    `weights` is where trained weights go, a folder or a URL; the run's own folder where it is empty. `stop_below` is the probability
+    of entering the front under which a trial is pruned at a rung. Pruned trials count to the budget as finished ones do.
     """
 
     problem: Problem
@@ -41,6 +45,7 @@ class Loop:
     budget: int
     timeout: float = 0.0
     weights: str = ""
+    stop_below: float = 0.0
     on_change: Callable[[Trial | None], None] = lambda trial: None
     _again: deque[Trial] = field(default_factory=deque)
     _training: dict[int, Trial] = field(default_factory=dict)
@@ -51,7 +56,6 @@ class Loop:
     _draining: bool = False
     _exhausted: bool = False
     _retried: set[int] = field(default_factory=set)
-    _finished: int = 0
     _failures: int = 0
     _stop_at: float | None = None
 
@@ -66,7 +70,6 @@ class Loop:
 
     def run(self) -> Ending:
         """Runs until the budget is spent, the space is used up, twenty trials in a row failed, or `stop` was called."""
-        self._finished = self.archive.count("finished")
         self._again.extend(self.archive.having("running"))
         while True:
             if self._stop_at is None:
@@ -83,14 +86,14 @@ class Loop:
         """Whether nothing is under way and nothing more may be started; that no worker is free just now is no reason to end."""
         if self._training or self._timing is not None or (self._alone and self._stop_at is None):
             return False
-        if self._stop_at is not None or self._finished >= self.budget or self._failures >= FAILURES_IN_A_ROW:
+        if self._stop_at is not None or self.archive.spent >= self.budget or self._failures >= FAILURES_IN_A_ROW:
             return self._stop_at is not None or not self._ready
         return self._exhausted and not self._again and not self._ready
 
     def _ending(self) -> Ending:
         if self._stop_at is not None:
             return "interrupted"
-        if self._finished >= self.budget:
+        if self.archive.spent >= self.budget:
             return "budget"
         return "exhausted" if self._exhausted else "failures"
 
@@ -119,7 +122,7 @@ class Loop:
         if self._alone and not self._training and self._timing is None and self.workers.capacity:
             trial = self._alone.popleft()
             self._solitary, self._training[trial.number] = trial.number, trial
-            self.workers.submit(replace(self._evaluation(trial, "train"), alone=True))
+            self.workers.submit(self._evaluation(trial, "train"))
             return True
         return bool(self._alone)
 
@@ -128,7 +131,7 @@ class Loop:
         if self._failures >= FAILURES_IN_A_ROW:
             return 0
         under_way = len(self._training) + len(self._ready) + len(self._alone)
-        return max(0, min(self.workers.capacity - len(self._training), self.budget - self._finished - under_way))
+        return max(0, min(self.workers.capacity - len(self._training), self.budget - self.archive.spent - under_way))
 
     def _next(self, n: int) -> list[Trial]:
         """Up to n trials: those that a dead driver or a lost worker left first, then new ones."""
@@ -152,29 +155,58 @@ class Loop:
         )
 
     def _advance(self, trial: Trial) -> None:
-        """Trains, times or finishes a trial, whichever is the next that it needs."""
+        """Trains, times, finishes or prunes a trial, whichever is the next that it needs."""
         kinds = {o.kind for o in self.problem.objectives if o.name not in trial.scores}
         if kinds & {"trained", "counted"}:
-            self._training[trial.number] = trial
-            self.workers.submit(self._evaluation(trial, "train"))
+            if (verdict := self._verdict(trial)) is not None and verdict.probability < self.stop_below:
+                self._end(self.archive.prune(trial.number, details={"pruned": asdict(verdict)}))
+            elif self._stop_at is None:  # else it stays at its rung, for a resume to take up
+                self._training[trial.number] = trial
+                self.workers.submit(self._evaluation(trial, "train"))
         elif kinds:
             self._ready.append(trial)
         else:
-            trial = self.archive.finish(trial.number)
-            self._finished += 1
-            self._failures = 0
-            self.on_change(trial)
+            self._end(self.archive.finish(trial.number))
+
+    def _end(self, trial: Trial) -> None:
+        """A trial is done with, and counts to the budget."""
+        self._failures = 0
+        self._forget(trial)
+        self.on_change(trial)
+
+    def _forget(self, trial: Trial) -> None:
+        """The state that a trial left at its last rung is of no more use."""
+        if curve(trial):
+            discard(checkpoint_of(self._weights_of(trial)))
+
+    def _verdict(self, trial: Trial) -> Verdict | None:
+        """What is expected of a trial that is at a rung; another seed of a known architecture is never judged."""
+        if not self.stop_below or not curve(trial) or trial.replicate:
+            return None
+        return forecast(self.problem, self.archive.trials, trial)
+
+    def _jobs(self, trial: Trial) -> list[int]:
+        """The epochs at which the jobs of a trial's training end."""
+        return [*(() if trial.replicate else self.recipe.get("rungs", ())), self.recipe.get("epochs", 0)]
 
     def _evaluation(self, trial: Trial, phase: Literal["train", "time"]) -> Evaluation:
+        done, jobs = len(curve(trial)), self._jobs(trial)
+        gone = trial.details.get("seconds", {}).get("total", 0.0)
         return Evaluation(
             number=trial.number,
             phase=phase,
             architecture=trial.architecture,
             recipe=self.recipe,
             seed=trial.seed,
-            weights=f"{self.weights or self.folder.weights.absolute()}/{weights_name(trial.key, trial.replicate)}",
-            timeout=self.timeout,
+            weights=self._weights_of(trial),
+            timeout=max(1.0, self.timeout - gone) if self.timeout and phase == "train" else self.timeout,
+            alone=trial.number == self._solitary,
+            after=jobs[done - 1] if done and phase == "train" else 0,
+            until=jobs[done] if done < len(jobs) - 1 else 0,
         )
+
+    def _weights_of(self, trial: Trial) -> str:
+        return f"{self.weights or self.folder.weights.absolute()}/{weights_name(trial.key, trial.replicate)}"
 
     def _record(self, outcome: Outcome) -> None:
         """Writes down what came in, and moves its trial on."""
@@ -205,7 +237,12 @@ class Loop:
                 message=outcome.message if outcome.failure else f"the evaluation gave no {missing[0]}",
                 details=outcome.details,
             )
+            self._forget(failed)
             self.on_change(failed)
+        elif outcome.phase == "train" and len(curve(trial)) < len(self._jobs(trial)) - 1:
+            step = {"epoch": self._jobs(trial)[len(curve(trial))], **outcome.scores}
+            details = {**outcome.details, "curve": [*curve(trial), step]}
+            self._advance(self.archive.measured(trial.number, scores={}, details=details))
         else:
             self._advance(self.archive.measured(trial.number, scores=outcome.scores, details=outcome.details))
 

@@ -152,6 +152,9 @@ def _convert(raw: Any, kind: Any) -> Any:
     """A value of the field's type from a flag's text or a TOML value."""
     if typing.get_origin(kind) is tuple:
         items = raw if isinstance(raw, list | tuple) else [raw]
+        if typing.get_args(kind)[0] is int:
+            parts = [part for item in items for part in (item.split(",") if isinstance(item, str) else [item])]
+            return tuple(_convert(part, int) for part in parts)
         if not all(isinstance(item, str) for item in items):
             raise ValueError(f"must be text or a list of texts, got {_brief(raw)}")
         return tuple(part.strip() for item in items for part in item.split(",") if part.strip())

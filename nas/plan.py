@@ -213,9 +213,10 @@ def parse_limits(texts: tuple[str, ...], known: Mapping[str, Objective]) -> tupl
 
 
 def recipe_of(config: SearchConfig) -> Recipe:
-    """The recipe named, with its epochs replaced where they are given."""
+    """The recipe named, with its epochs and rungs replaced where they are given."""
     recipe = RECIPES[config.recipe]
-    return replace(recipe, epochs=config.epochs) if config.epochs else recipe
+    *rungs, epochs = config.epochs or (0,)
+    return replace(recipe, epochs=epochs, rungs=tuple(rungs)) if epochs else recipe
 
 
 def cores() -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from evaluators.objective import Objective
 from search_spaces.space import Genotype, Space
 
-State = Literal["running", "finished", "failed"]
+State = Literal["finished", "pruned", "failed", "running"]
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Proposal:
 class Trial:
     """One evaluation. Scores are as measured, never sign-flipped; counted ones are there from the start.
 
+    A pruned trial was stopped at a rung of its training and has no trained scores; `details["curve"]` tells what it came to.
     `genotype` is canonical; `failure` is a kind of `nas.failures`, `None` unless the trial failed.
     """
 
@@ -88,7 +90,7 @@ class Archive(Protocol):
 
     @property
     def trials(self) -> Sequence[Trial]:
-        """Finished, failed and running trials."""
+        """The trials in every state."""
         ...
 
 

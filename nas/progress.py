@@ -35,7 +35,7 @@ class Progress:
     _cost: float = 0.0
 
     def __enter__(self) -> Progress:
-        self._already = self.archive.count("finished")
+        self._already = self.archive.spent
         if sys.stdout.isatty():
             from rich.live import Live
 
@@ -63,26 +63,29 @@ class Progress:
         if trial is not None and trial.failure:
             print(_failure(trial), flush=True)
         if trial is not None and (
-            now - self._last >= max(PLAIN_SECONDS, self._cost / SHARE) or self.archive.count("finished") >= self.budget
+            now - self._last >= max(PLAIN_SECONDS, self._cost / SHARE) or self.archive.spent >= self.budget
         ):
             print(self.line(), flush=True)
             self._last = time.monotonic()
             self._cost = self._last - now
 
     def line(self) -> str:
-        """Finished, failed, budget, hypervolume, best of the first objective, and the time left."""
-        finished, failed = self.archive.having("finished"), self.archive.count("failed")
+        """Finished, pruned, failed, budget, hypervolume, best of the first objective, and the time left."""
+        finished = self.archive.having("finished")
         if len(finished) != self._counted:
             self._counted, self._volume = len(finished), self.archive.hypervolume()
-        parts = [f"{len(finished)}/{self.budget} finished", f"{failed} failed"]
+        pruned = self.archive.count("pruned")
+        parts = [f"{self.archive.spent}/{self.budget} {'finished or pruned' if pruned else 'finished'}"]
+        parts += [f"{pruned} pruned"] if pruned else []
+        parts += [f"{self.archive.count('failed')} failed"]
         if self._volume is not None:
             parts.append(f"hypervolume {self._volume:.3f}")
         parts += best(finished, self.archive.objectives[:1])
         elapsed = time.monotonic() - self.started
-        done = len(finished) - self._already
+        done = self.archive.spent - self._already
         parts.append(f"{clock(elapsed)} gone")
         if done:
-            parts.append(f"{clock(elapsed / done * (self.budget - len(finished)))} left")
+            parts.append(f"{clock(elapsed / done * (self.budget - self.archive.spent))} left")
         return " · ".join(parts)
 
 

@@ -17,7 +17,7 @@ STATES: dict[str, State] = {
     "WAITING": "running",
     "COMPLETE": "finished",
     "FAIL": "failed",
-    "PRUNED": "failed",
+    "PRUNED": "pruned",
 }
 _KEY = re.compile(r"[0-9a-f]{16}")
 
@@ -119,8 +119,22 @@ def read_trial(
         replicate=replicate,
         failure=kind if kind is None or kind in KINDS else "error",
         message=str(failure.get("message", "")),
-        details=_table(attributes.get("details", {}), "details"),
+        details=_details(attributes.get("details", {}), number=number),
     )
+
+
+def _details(value: object, *, number: int) -> Mapping[str, Any]:
+    """Details, of which the scores at rungs are read again by whoever forecasts."""
+    details = _table(value, "details")
+    steps = details.get("curve", [])
+    if not isinstance(steps, list) or len(steps) > 1000:
+        raise ValueError(f"the curve of trial {number} must be a list")
+    for step in steps:
+        for name, score in _table(step, f"a step of the curve of trial {number}").items():
+            _number(score, f"{name[:60]} at a rung of trial {number}")
+        if type(step.get("epoch")) is not int:
+            raise ValueError(f"a step of the curve of trial {number} needs its epoch")
+    return details
 
 
 def _table(value: object, what: str) -> Mapping[str, Any]:

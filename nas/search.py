@@ -94,6 +94,7 @@ RESUMABLE = {
     "address",
     "storage",
     "settle",
+    "stop_below",
     "trials_per_device",
 }
 

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
 from typing import Any
 
-from evaluators.evaluation import write_atomically
+from evaluators.evaluation import checkpoint_of, write_atomically
+from evaluators.training.recipe import Recipe
 from nas.algorithms.catalogue import ALGORITHMS
 from nas.archive import Archive
 from nas.confidence import Settler
@@ -27,7 +28,7 @@ from nas.options import to_toml
 from nas.plan import Plan, prepare
 from nas.problem import Algorithm, Trial
 from nas.progress import Progress
-from nas.run import FORMAT, Place, RunFolder, repair_tail
+from nas.run import FORMAT, Place, RunFolder, repair_tail, weights_name
 from nas.storage import public, readable
 from nas.workers.catalogue import BACKENDS
 
@@ -103,13 +104,17 @@ class Session:
             if cut:
                 self.folder.log("repaired", cut_bytes=cut)
         archive = Archive.open(self.folder.path, space=self.plan.problem.space, url=self.place.url)
-        if archive.recipe != self.plan.recipe.to_json():
+        if Recipe.from_json(archive.recipe) != self.plan.recipe:
             raise UserError(
                 f"the run {str(self.folder.path)!r} trained by another recipe than this version has: go on with the version that made it"
             )
         self.folder.weights.mkdir(exist_ok=True)
         for part in (*self.folder.path.glob("*.part"), *self.folder.weights.glob("*.part")):
             part.unlink(missing_ok=True)
+        under_way = {checkpoint_of(weights_name(t.key, t.replicate)) for t in archive.having("running")}
+        for state in self.folder.weights.glob(checkpoint_of("*")):
+            if state.name not in under_way:
+                state.unlink(missing_ok=True)
         write_atomically(self.folder.config, to_toml(_public(self.config)).encode())
         return archive
 
@@ -120,7 +125,7 @@ class Session:
         budget = config.budget
         if config.settle:
             algorithm = Settler(plan.problem, images=int(plan.data.get("validation", 1000)))
-            budget = len(self.archive.having("finished")) + config.settle
+            budget = self.archive.spent + config.settle
         workers = BACKENDS[config.backend](
             plan.spec,
             workers=plan.workers,
@@ -141,6 +146,7 @@ class Session:
                     budget=budget,
                     timeout=config.trial_timeout,
                     weights=config.weights.rstrip("/"),
+                    stop_below=config.stop_below,
                     on_change=progress.update,
                 )
                 with _signals(loop):
@@ -210,7 +216,8 @@ def _warm(config: SearchConfig, plan: Plan) -> list[Trial]:
             f"--from takes a run of the same space and data, and {config.from_run!r} has others: leave it out"
         )
     archive = Archive.open(config.from_run, space=space)
-    if archive.recipe != plan.recipe.to_json():
+    # Rungs decide what is trained to the end, not what it comes to.
+    if replace(Recipe.from_json(archive.recipe), rungs=()) != replace(plan.recipe, rungs=()):
         raise UserError(f"--from takes a run of the same recipe, and {config.from_run!r} has another: leave it out")
     wanted = {objective.name for objective in plan.problem.objectives}
     return [trial for trial in archive.having("finished") if wanted <= set(trial.scores)]

@@ -7,6 +7,7 @@ from nas.archive import Archive
 from nas.loop import Ending
 from nas.pick import knee_of
 from nas.progress import clock
+from nas.promotion import curve
 from nas.report.beside import beside
 from nas.report.table import front_table
 from nas.run import RunFolder
@@ -29,6 +30,17 @@ def write_report(folder: RunFolder, archive: Archive) -> None:
         write_atomically(folder.path / "report.html", text.encode())
 
 
+def epochs_saved(archive: Archive) -> str:
+    """What stopping at rungs saved, in words; the empty text where no trial was stopped."""
+    pruned = [trial for trial in archive.having("pruned") if curve(trial)]
+    if not pruned:
+        return ""
+    epochs = int(archive.recipe["epochs"])
+    whole = epochs * (archive.count("finished") + len(pruned))
+    spent = epochs * archive.count("finished") + sum(int(curve(trial)[-1]["epoch"]) for trial in pruned)
+    return f"stopping at rungs: {spent} of {whole} epochs were trained ({spent / whole:.0%})"
+
+
 def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, rejected: int) -> None:
     """Prints the front and the cost of a run, and how to go on."""
     from nas.console import open_console
@@ -39,11 +51,13 @@ def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, reject
         console.print()
         knee, more = knee_of(found, archive.objectives).trial.key, beside(folder, archive)
         console.print(front_table(found, archive.objectives, knee=knee, beside=more))
-    finished, failed = archive.having("finished"), archive.having("failed")
+    failed = archive.having("failed")
     seconds = sum(sum(t.details.get("seconds", {}).get(k, 0.0) for k in ("total", "time")) for t in archive.trials)
     volume = archive.hypervolume()
     console.print()
-    console.print(f"{WORDS[ending]}: {len(finished)} finished, {len(failed)} failed")
+    console.print(f"{WORDS[ending]}: {archive.tally()}")
+    if saved := epochs_saved(archive):
+        console.print(saved)
     if archive.limits:
         limits = ", ".join(map(str, archive.limits))
         console.print(f"{rejected} architectures were rejected before training ({limits})")
@@ -56,7 +70,7 @@ def print_summary(folder: RunFolder, archive: Archive, *, ending: Ending, reject
     if ending == "interrupted":
         lines = [("go on", f"python -m nas.search --resume {path}")]
     else:
-        lines = [("more trials", f"python -m nas.search --resume {path} --budget {2 * max(1, len(finished))}")]
+        lines = [("more trials", f"python -m nas.search --resume {path} --budget {2 * max(1, archive.spent)}")]
     if found:
         lines = [
             ("look", f"{path}/report.html, or python -m nas.front {path}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 
@@ -15,6 +16,9 @@ class Recipe:
     the number of batches of 256 on which batch-norm statistics are taken anew after training (0 keeps the running ones), `ema`
     the decay a step of the averaged weights (0 for none), `randaugment` the operations an image (0 for none), `clip` the largest gradient norm (0 for none), `shuffle_weight` the final weight
     of dynamic shuffle's orthogonality penalty.
+
+    `rungs` are epochs before the last at which a search looks at the accuracy and may stop the trial; what is trained to the end comes
+    to the same weights with and without them.
     """
 
     name: str = "proxy"
@@ -35,6 +39,7 @@ class Recipe:
     recalibrate: int = 8
     shuffle_weight: float = 0.01
     binarise_from: float = 0.5
+    rungs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         rules = {
@@ -53,14 +58,20 @@ class Recipe:
             "mixup": self.mixup >= 0,
             "recalibrate": self.recalibrate >= 0,
             "binarise_from": 0 <= self.binarise_from <= 1,
+            "rungs": all(0 < a < b for a, b in pairwise((*self.rungs, self.epochs))),
         }
         for name, holds in rules.items():
             if not holds:
                 raise ValueError(f"recipe {self.name!r}: {name} = {getattr(self, name)!r} is out of range")
 
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The epochs after which a job of this training ends: every rung, then the last."""
+        return (*self.rungs, self.epochs)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` reads it back to an equal value."""
-        return asdict(self)
+        return {**asdict(self), "rungs": list(self.rungs)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
@@ -73,7 +84,10 @@ class Recipe:
         for name, value in data.items():
             if name not in types:
                 raise ValueError(f"a recipe has no {name!r}; it has {', '.join(types)}")
-            if type(value) is not types[name] and not (types[name] is float and type(value) is int):
+            if name == "rungs":
+                if not isinstance(value, list | tuple) or not all(type(epoch) is int for epoch in value):
+                    raise ValueError(f"recipe: rungs must be a list of whole numbers, got {value!r}")
+            elif type(value) is not types[name] and not (types[name] is float and type(value) is int):
                 raise ValueError(f"recipe: {name} must be a {types[name].__name__}, got {value!r}")
         return cls(**{name: types[name](value) for name, value in data.items()})
 

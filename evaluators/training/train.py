@@ -56,6 +56,7 @@ def train(  # noqa: PLR0915 - the one loop, read from top to bottom
     teacher: Teacher | None = None,
     start: Mapping[str, Tensor] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Trains in place on the data's device and measures accuracy on the validation part.
 
@@ -71,6 +72,8 @@ def train(  # noqa: PLR0915 - the one loop, read from top to bottom
         teacher: whose logits are learnt beside the labels.
         start: the state after an earlier epoch of the same training, from which it goes on.
         on_epoch: is called after every epoch; what it raises ends the training.
+        until: the epoch after which to end early, though the schedules are those of the whole recipe. The accuracy is that of weights
+            made ready as at the end, from which no training can go on: that needs the state which `on_epoch` was offered.
 
     Raises:
         DivergedError: the loss became non-finite.
@@ -91,7 +94,8 @@ def train(  # noqa: PLR0915 - the one loop, read from top to bottom
     done = restore(start, network, optimiser, generator, average=averages) if start is not None else 0
     step = done * steps_an_epoch
     set_binarised(network, step > 0 and (step - 1) / steps >= recipe.binarise_from)
-    for number in range(done + 1, recipe.epochs + 1):
+    last = recipe.epochs if until is None else until
+    for number in range(done + 1, last + 1):
         network.train()
         order = torch.randperm(len(data.train), device=device, generator=generator)[
             : steps_an_epoch * recipe.batch_size
@@ -133,12 +137,13 @@ def train(  # noqa: PLR0915 - the one loop, read from top to bottom
             on_epoch(Epoch(number, recipe.epochs, mean_loss, rate, accuracy_now, state))
     if average is not None:
         average.put()
-    set_binarised(network, True)
+    if last == recipe.epochs:  # an early look takes the permutations as they are trained now
+        set_binarised(network, True)
     if recipe.recalibrate:
         recalibrate(network, data, batches=recipe.recalibrate, generator=generator)
     trained = time.monotonic()
     accuracy = evaluate(network, data, data.validation)
-    return Trained(accuracy, mean_loss, recipe.epochs, trained - began, time.monotonic() - trained)
+    return Trained(accuracy, mean_loss, last, trained - began, time.monotonic() - trained)
 
 
 def _accuracy_now(network: nn.Module, average: WeightAverage | None, data: Data) -> float:

@@ -69,7 +69,7 @@ def base_of(run: str) -> dict[str, Any]:
     Raises:
         UserError: there is no run, or it looked its scores up in a table.
     """
-    from nas.options import read_toml
+    from nas.options import read_toml, resolve
     from nas.run import RunFolder
 
     saved = read_toml(RunFolder.open(run).config)
@@ -78,5 +78,5 @@ def base_of(run: str) -> dict[str, Any]:
     names = {"space", "dataset", "data_dir", "skip_broken", "train_images", "recipe", "seed"}
     base = {name: value for name, value in saved.items() if name in names}
     recipe = RECIPES[str(saved["recipe"])]
-    own = int(saved.get("epochs") or recipe.epochs)
+    own = (resolve(SearchConfig, {}, base={"epochs": saved.get("epochs", 0)}).epochs or (0,))[-1] or recipe.epochs
     return {**base, "rungs": [str(epochs) for epochs in sorted({1, 2, 3, own})], "epochs": max(15, 3 * own)}

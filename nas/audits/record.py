@@ -10,6 +10,7 @@ from typing import Any
 from evaluators.evaluation import write_atomically
 
 FOLDER = Path("runs") / "audits"
+LENGTH = {"epochs": 0, "rungs": []}  # one audit tells of a recipe at several lengths
 FORMAT = 1
 
 
@@ -35,7 +36,7 @@ def sentence(
         audit = json.loads(path_of(space, dataset, str(recipe["name"]), folder=folder).read_text(encoding="utf-8"))
         if audit["format"] != FORMAT:
             return none
-        same = {**audit["recipe"], "epochs": 0} == {**recipe, "epochs": 0}
+        same = {**audit["recipe"], **LENGTH} == {**recipe, **LENGTH}
         if not same or audit["data"]["checksum"] != checksum or audit["train_images"] != train_images:
             return f"the last audit was of another recipe or other images: {advice}"
         rung = audit["rungs"].get(str(recipe["epochs"]))

@@ -15,7 +15,7 @@ from evaluators.objective import OBJECTIVES, Objective
 from nas.failures import KINDS
 from nas.members import Member, members
 from nas.pick import knee_of
-from nas.problem import Trial
+from nas.problem import STATES, Trial
 from nas.report.facts import columns, drawable, facts
 from nas.report.history import history
 from nas.report.importance import LEAST_TRIALS, importance
@@ -45,7 +45,7 @@ def page_data(archive: Archive, front: Sequence[Member], *, title: str, run: str
         "run": shlex.quote(run or title),
         "recipe": _recipe(archive.recipe),
         "limits": [str(limit) for limit in archive.limits],
-        "counts": {state: sum(t.state == state for t in archive.trials) for state in ("finished", "failed", "running")},
+        "counts": {state: sum(t.state == state for t in archive.trials) for state in STATES},
         "axes": [{"name": o.name, "goal": o.goal, "unit": o.unit, "objective": o in archive.objectives} for o in axes],
         "members": [
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -12,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from evaluators.evaluation import Evaluation, Evaluator, EvaluatorSpec, Outcome, failed
+from evaluators.evaluation import Evaluation, Evaluator, EvaluatorSpec, Outcome, checkpoint_of, failed
 from nas.errors import UserError
 from nas.failures import KINDS
 
@@ -43,9 +44,13 @@ def run_safely(evaluator: Evaluator, evaluation: Evaluation) -> Outcome:
             return _checked(evaluator, evaluation, target)
         with tempfile.TemporaryDirectory(prefix="nas-weights-") as folder:
             local = os.path.join(folder, "weights.safetensors")
+            if evaluation.after:
+                with contextlib.suppress(OSError):  # it is lost, and the training begins anew
+                    fetch(checkpoint_of(target), Path(checkpoint_of(local)))
             outcome = _checked(evaluator, replace(evaluation, weights=local), local)
-            if outcome.failure is None and os.path.exists(local):
-                send(local, target)
+            made, place = (checkpoint_of(local), checkpoint_of(target)) if evaluation.until else (local, target)
+            if outcome.failure is None and os.path.exists(made):
+                send(made, place)
             return outcome
     except Exception as error:
         return failed(evaluation, error)
@@ -74,6 +79,18 @@ def fetch(url: str, path: Path) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     system.get_file(place, str(part))
     os.replace(part, path)
+
+
+def discard(target: str) -> None:
+    """Removes a file, or what lies at a URL; that it is not there, or cannot be removed, is no trouble."""
+    with contextlib.suppress(OSError):
+        if "://" not in target:
+            os.unlink(target)
+            return
+        import fsspec
+
+        system, place = fsspec.core.url_to_fs(target)
+        system.rm_file(place)
 
 
 def digest(path: str | os.PathLike[str]) -> str:

@@ -36,6 +36,25 @@ def test_training_gives_scores_details_and_weights(evaluator: TrainingEvaluator,
     assert evaluator.run(replace(JOB, seed=6)).details["loss"] != outcome.details["loss"]
 
 
+def test_a_trial_goes_on_from_its_rung_and_begins_anew_where_its_state_is_lost(
+    evaluator: TrainingEvaluator, tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, epochs=2, rungs=(1,)).to_json()
+    whole = evaluator.run(replace(JOB, recipe=recipe, weights=str(tmp_path / "whole")))
+    first = replace(JOB, recipe=recipe, weights=str(tmp_path / "w"), until=1)
+    rung = evaluator.run(first)
+    assert rung.scores["accuracy"] != whole.scores["accuracy"] and rung.details["epochs"] == 1
+    assert not (tmp_path / "w").exists() and (tmp_path / "w.state").exists()
+    second = replace(first, after=1, until=0)
+    ends = [evaluator.run(second)]
+    (tmp_path / "w.state").write_bytes((tmp_path / "w.state").read_bytes()[:1000])
+    ends.append(evaluator.run(second))
+    (tmp_path / "w.state").unlink()
+    ends.append(evaluator.run(second))
+    assert [(end.scores, end.details["loss"]) for end in ends] == [(whole.scores, whole.details["loss"])] * 3
+    assert load_file(tmp_path / "w").keys() == load_file(tmp_path / "whole").keys()
+
+
 def test_timing(evaluator: TrainingEvaluator) -> None:
     outcome = evaluator.run(replace(JOB, phase="time"))
     spread = outcome.details["latency"]

@@ -34,7 +34,7 @@ def test_front_as_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = json.loads(capsys.readouterr().out)
     assert [o["name"] for o in data["objectives"]] == ["accuracy", "macs", "latency_ms"]
     assert [o["goal"] for o in data["objectives"]] == ["max", "min", "min"]
-    assert data["trials"] == {"finished": 4, "failed": 0, "running": 0}
+    assert data["trials"] == {"finished": 4, "pruned": 0, "failed": 0, "running": 0}
     assert 0 <= data["hypervolume"] <= 1
     points = np.array(
         [[-m["scores"]["accuracy"], m["scores"]["macs"], m["scores"]["latency_ms"]] for m in data["front"]]

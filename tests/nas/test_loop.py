@@ -13,7 +13,7 @@ from evaluators.objective import OBJECTIVES
 from nas.algorithms.catalogue import ALGORITHMS
 from nas.archive import Archive
 from nas.loop import FAILURES_IN_A_ROW, Loop, seed_of
-from nas.problem import Limit, Problem
+from nas.problem import Limit, Problem, Proposal
 from nas.run import RunFolder
 from nas.workers.in_process import InProcess
 from search_spaces.architecture import Architecture, Stage, Stem
@@ -36,6 +36,8 @@ def make_loop(
     limits: tuple[Limit, ...] = (),
     algorithm: str = "random",
     options: int = 6,
+    rungs: tuple[int, ...] = (),
+    stop_below: float = 0.1,
     **stub: Any,
 ) -> Loop:
     space = toy_space(options)
@@ -47,6 +49,7 @@ def make_loop(
     problem = Problem(space, objectives, limits, count)
     folder = RunFolder(path)
     path.mkdir(exist_ok=True)
+    folder.weights.mkdir(exist_ok=True)
     (path / "environment.json").write_text('{"format": 1}')
     if folder.journal.exists():
         archive = Archive.open(path, space=space)
@@ -60,9 +63,10 @@ def make_loop(
         workers=InProcess(EvaluatorSpec("tests.stubs:Instant", stub)),
         archive=archive,
         folder=folder,
-        recipe={},
+        recipe={"epochs": 9, "rungs": list(rungs)},
         seed=0,
         budget=budget,
+        stop_below=stop_below,
     )
 
 
@@ -155,3 +159,69 @@ def test_a_trials_seed_depends_on_run_architecture_and_replicate_alone() -> None
     seeds = {seed_of(run, key=key, replicate=r) for run in (0, 1) for key in ("a", "b") for r in (0, 1)}
     assert len(seeds) == 8
     assert seed_of(0, key="a", replicate=0) == 421840386
+
+
+def test_at_rungs_what_cannot_enter_the_front_is_pruned(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    loop = make_loop(tmp_path / "run", budget=40, rungs=(1, 3), log=str(log), weights=True)
+    assert loop.run() == "budget"
+    pruned, finished = loop.archive.having("pruned"), loop.archive.having("finished")
+    assert len(pruned) + len(finished) == 40 and len(pruned) > 10 and loop.archive.spent == 40
+    best = {member.trial.key for member in loop.archive.front()}
+    for trial in pruned:
+        assert "accuracy" not in trial.scores and trial.details["pruned"]["probability"] < 0.1
+        assert [step["epoch"] for step in trial.details["curve"]] in ([1], [1, 3])
+    jobs = [line.split() for line in log.read_text().splitlines()]
+    for trial in finished:
+        assert [job[2] for job in jobs if job[0] == str(trial.number)] == ["0-1", "1-3", "3-0"]
+    # The stub's accuracy at a rung is the final one, so that nothing which belongs to the front was stopped.
+    everyone = {t.key: (t.scores["macs"], t.details["curve"][-1]["accuracy"]) for t in (*pruned, *finished)}
+    for key, (macs, accuracy) in everyone.items():
+        beaten = any(m <= macs and a >= accuracy and (m, a) != (macs, accuracy) for m, a in everyone.values())
+        assert beaten or key in best
+    assert len(list(loop.folder.weights.glob("*.safetensors"))) == len(finished)
+    assert not list(loop.folder.weights.glob("*.state"))
+
+
+def test_rungs_without_a_threshold_stop_nothing(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path / "run", budget=20, rungs=(1, 3), stop_below=0.0)
+    assert loop.run() == "budget"
+    assert len(loop.archive.having("finished")) == 20
+    assert all(len(trial.details["curve"]) == 2 for trial in loop.archive.trials)
+
+
+def test_a_resume_goes_on_from_the_rung(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    first = make_loop(tmp_path / "run", budget=3, rungs=(1, 3), log=str(log))
+    first.run()
+    trial = first._new(first.algorithm.ask(first.archive, 1)[0])
+    first.archive.measured(trial.number, scores={}, details={"curve": [{"epoch": 1, "accuracy": 0.5}]})
+    log.unlink()
+    second = make_loop(tmp_path / "run", budget=4, rungs=(1, 3), log=str(log))
+    assert second.run() == "budget"
+    assert log.read_text().splitlines() == [f"{trial.number} train 1-3", f"{trial.number} train 3-0"]
+    assert [step["epoch"] for step in second.archive.trials[trial.number].details["curve"]] == [1, 3]
+    again = Archive.open(tmp_path / "run", space=second.problem.space)
+    assert [t.state for t in again.trials] == [t.state for t in second.archive.trials]
+
+
+def test_after_a_stop_a_trial_stays_at_its_rung(tmp_path: Path) -> None:
+    loop = make_loop(tmp_path / "run", budget=3, rungs=(1, 3))
+    loop._start()
+    loop.stop(seconds=5)
+    assert loop.run() == "interrupted"
+    (trial,) = loop.archive.trials
+    assert trial.state == "running" and len(trial.details["curve"]) == 1
+
+
+def test_another_seed_of_a_known_architecture_is_never_judged(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    loop = make_loop(tmp_path / "run", budget=30, rungs=(1, 3), log=str(log))
+    loop.run()
+    worst = min(loop.archive.having("finished"), key=lambda trial: trial.scores["accuracy"])
+    log.unlink()
+    loop.budget = 31
+    loop._advance(loop._new(Proposal(worst.genotype, replicate=1)))
+    assert loop.run() == "budget"
+    assert log.read_text().splitlines() == ["30 train"]
+    assert loop.archive.trials[30].state == "finished"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluators.training.recipe import RECIPES
 from nas.config import SearchConfig, parse_limit
 from nas.errors import UserError
 from nas.options import add_arguments, at_least, option, resolve, to_toml
+from nas.plan import recipe_of
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,21 @@ def test_limits(text: str, value: float) -> None:
 def test_what_is_no_limit(text: str) -> None:
     with pytest.raises(ValueError, match="a limit is"):
         parse_limit(text)
+
+
+def test_epochs_are_one_number_or_rising_rungs(tmp_path: Path) -> None:
+    for text, want in (("5", (5,)), (["1,3,9"], (1, 3, 9)), (4, (4,)), ([1, 3], (1, 3)), (0, (0,))):
+        config = resolve(SearchConfig, {"epochs": text})
+        assert config.epochs == want
+        file = tmp_path / "config.toml"
+        file.write_text(to_toml(config))
+        assert resolve(SearchConfig, {}, config=str(file)) == config
+    assert recipe_of(resolve(SearchConfig, {"epochs": "1,3,9"})) == replace(RECIPES["proxy"], epochs=9, rungs=(1, 3))
+    assert recipe_of(resolve(SearchConfig, {"epochs": 0})) == RECIPES["proxy"]
+    for text, fault in (
+        ("3,1", "--epochs takes rising numbers from 1, got 3,1"),
+        ("0,2", "--epochs takes rising numbers from 1, got 0,2"),
+        ("two", "--epochs must be a whole number, got 'two'"),
+    ):
+        with pytest.raises(UserError, match=fault):
+            resolve(SearchConfig, {"epochs": text})

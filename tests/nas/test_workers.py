@@ -143,6 +143,22 @@ def test_weights_go_to_a_url_and_their_checksum_is_kept(tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "store").iterdir()] == ["abc.safetensors"]
 
 
+def test_the_state_between_rungs_goes_to_a_url_and_comes_back(tmp_path: Path) -> None:
+    from nas.workers.safely import discard
+
+    url = f"file://{tmp_path}/store/abc.safetensors"
+    workers = InProcess(EvaluatorSpec("tests.stubs:Rungs", {}))
+    (outcome,) = collect(workers, [evaluation(0, weights=url, until=2)]).values()
+    assert outcome.failure is None, outcome.message
+    assert [file.name for file in (tmp_path / "store").iterdir()] == ["abc.safetensors.state"]
+    (outcome,) = collect(workers, [evaluation(0, weights=url, after=2)]).values()
+    assert outcome.scores == {"accuracy": 0.5}
+    discard(url + ".state")
+    (outcome,) = collect(workers, [evaluation(0, weights=url, after=2)]).values()
+    assert outcome.scores == {"accuracy": 0.0}
+    discard(url + ".state")
+
+
 def test_a_timeout_outside_of_the_main_thread_is_left_to_the_evaluator() -> None:
     found: list[dict[int, Outcome]] = []
     thread = threading.Thread(target=lambda: found.append(collect(InProcess(stub()), [evaluation(0, timeout=1)])))

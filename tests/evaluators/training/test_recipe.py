@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from evaluators.training.recipe import FULL, PROXY, RECIPES, Recipe
 @pytest.mark.parametrize("recipe", [PROXY, FULL], ids=lambda r: r.name)
 def test_every_recipe_survives_json(recipe: Recipe) -> None:
     assert Recipe.from_json(recipe.to_json()) == recipe
+    in_rungs = replace(recipe, rungs=(1, 3))
+    assert Recipe.from_json(json.loads(json.dumps(in_rungs.to_json()))) == in_rungs
     assert RECIPES[recipe.name] is recipe
 
 
@@ -20,7 +24,7 @@ def test_every_recipe_survives_json(recipe: Recipe) -> None:
     [
         ("epochs", 0), ("batch_size", 1), ("learning_rate", 0.0), ("momentum", 1.0), ("weight_decay", -1.0), ("warmup", 1.0),
         ("label_smoothing", 1.0), ("ema", 1.0), ("clip", -1.0), ("crop", 32), ("cutout", -1), ("mixup", -0.1), ("recalibrate", -1),
-        ("randaugment", -1), ("binarise_from", 1.5),
+        ("randaugment", -1), ("binarise_from", 1.5), ("rungs", (0, 2)), ("rungs", (3, 2)), ("rungs", (5,)),
     ],
 )  # fmt: skip
 def test_every_number_out_of_range_is_refused(name: str, value: Any) -> None:
@@ -35,4 +39,6 @@ def test_unknown_names_and_wrong_types_are_refused() -> None:
         Recipe.from_json({"epochs": 3.0})
     with pytest.raises(ValueError, match="flip must be a bool, got 1"):
         Recipe.from_json({"flip": 1})
+    with pytest.raises(ValueError, match="rungs must be a list of whole numbers, got '1,2'"):
+        Recipe.from_json({"rungs": "1,2"})
     assert Recipe.from_json({"mixup": 1}).mixup == 1.0

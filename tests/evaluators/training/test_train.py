@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from evaluators.training.average import WeightAverage
 from evaluators.training.data import Data
 from evaluators.training.recipe import Recipe
+from evaluators.training.state import Epoch
 from evaluators.training.train import (
     DivergedError,
     TimedOutError,
@@ -196,3 +197,28 @@ def test_images_are_resized_and_weights_stay_in_place() -> None:
     network.stem.register_forward_hook(lambda m, args, out: sizes.add(args[0].shape[-1]))
     run(network, replace(RECIPE, epochs=1), resolution=6)
     assert sizes == {6} and not network.training
+
+
+@pytest.mark.parametrize("mixer", ["pix", "shuffle"])
+def test_a_training_in_jobs_comes_to_the_weights_of_one_in_one_go(mixer: str) -> None:
+    options = {"shuffle": {"shuffle": "dynamic", "groups": 2}}.get(mixer, {})
+    recipe = replace(RECIPE, crop=2, mixup=0.2, ema=0.9, rungs=(1, 3))
+    whole, *parts = (network_of(mixer, **options) for _ in range(4))
+    expected = run(whole, recipe)
+    state: dict[str, Tensor] = {}
+    accuracies = []
+    for network, until in zip(parts, recipe.stops, strict=True):
+        kept: dict[str, Tensor] = {}
+
+        def keep(epoch: Epoch, until: int = until, kept: dict[str, Tensor] = kept) -> None:
+            if epoch.number == until:
+                kept.update(epoch.state())
+
+        part = train(network, data_of(), recipe, seed=0, resolution=8, start=state or None, until=until, on_epoch=keep)
+        state = kept
+        accuracies.append(part.accuracy)
+        assert part.epochs == until
+    assert accuracies[-1] == expected.accuracy
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), parts[-1].state_dict().values(), strict=True)
+    )
