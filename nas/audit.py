@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from nas.audits.config import AuditConfig
-from nas.errors import UserError, run_command
+from nas.errors import INTERRUPTED, UserError, run_command
 from nas.options import add_arguments, resolve
 
 EXAMPLES = """examples:
@@ -39,6 +39,7 @@ def _command(arguments: list[str]) -> int:
     from nas.audits.config import base_of
     from nas.audits.record import path_of, write
     from nas.audits.study import networks_of, study
+    from nas.audits.trainings import Trainings
     from nas.plan import prepare
 
     if run is not None:
@@ -49,13 +50,24 @@ def _command(arguments: list[str]) -> int:
     plan = prepare(config.search())
     if plan.recipe.name == "table":
         raise UserError("a table of trained networks has no proxy to audit: give a space that is trained")
-    audit = study(config, plan, networks_of(config, plan, run=run), report=_progress)
-    show(audit)
     paths = [path_of(config.space, config.dataset, config.recipe, folder=Path(config.to))]
+    images = {
+        "checksum": plan.data["checksum"],
+        "train_images": config.train_images,
+        "resolution": plan.data["resolution"],
+    }
+    trainings = Trainings(paths[0].with_suffix(".trainings.jsonl"), data=images)
+    try:
+        audit = study(config, plan, networks_of(config, plan, run=run), trainings=trainings, report=_progress)
+    except KeyboardInterrupt:
+        print("\nnas audit: interrupted; the same command goes on from the trainings that are done", file=sys.stderr)
+        return INTERRUPTED
+    show(audit)
     if run is not None:
         paths.append(Path(run) / "audit.json")
     for path in paths:
         write(audit, path)
+    trainings.done()
     print("wrote " + ", ".join(map(str, paths)))
     return 0
 

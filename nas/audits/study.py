@@ -16,6 +16,7 @@ from evaluators.evaluation import Evaluation
 from nas.audits import fidelity
 from nas.audits.config import AuditConfig
 from nas.audits.record import FORMAT
+from nas.audits.trainings import Trainings
 from nas.errors import UserError
 from nas.loop import seed_of
 from nas.plan import Plan
@@ -25,6 +26,8 @@ from search_spaces.architecture import Architecture
 logger = logging.getLogger(__name__)
 SAMPLES = 400
 Report = Callable[[int, int, float], None]
+# Epochs, seed and network of one training.
+Place = tuple[int, int, int]
 
 
 def networks_of(config: AuditConfig, plan: Plan, *, run: str | None) -> list[Architecture]:
@@ -52,8 +55,10 @@ def networks_of(config: AuditConfig, plan: Plan, *, run: str | None) -> list[Arc
     return [found[i] for i in fidelity.spread(costs, networks=config.networks)]
 
 
-def study(config: AuditConfig, plan: Plan, networks: Sequence[Architecture], *, report: Report) -> dict[str, Any]:
-    """Trains everything and returns the audit as plain data; `report` hears of trainings done, of all, and seconds gone.
+def study(
+    config: AuditConfig, plan: Plan, networks: Sequence[Architecture], *, trainings: Trainings, report: Report
+) -> dict[str, Any]:
+    """Trains what `trainings` does not hold and returns the audit as plain data; `report` hears of trainings done, of all, and seconds gone.
 
     Raises:
         UserError: fewer than four networks came through every training.
@@ -63,7 +68,7 @@ def study(config: AuditConfig, plan: Plan, networks: Sequence[Architecture], *, 
         raise UserError(
             f"--epochs of the long training must exceed the longest rung, got {config.epochs} and {rungs[-1]}"
         )
-    found = _train_all(config, plan, networks, [*rungs, config.epochs], report)
+    found = _train_all(config, plan, networks, [*rungs, config.epochs], trainings, report)
     scores, seconds = found["accuracy"], found["seconds"]
     whole = np.isfinite(np.stack(list(scores.values()))).all(axis=(0, 1))
     if whole.sum() < fidelity.LEAST:
@@ -108,42 +113,73 @@ def study(config: AuditConfig, plan: Plan, networks: Sequence[Architecture], *, 
 
 
 def _train_all(
-    config: AuditConfig, plan: Plan, networks: Sequence[Architecture], rungs: Sequence[int], report: Report
+    config: AuditConfig,
+    plan: Plan,
+    networks: Sequence[Architecture],
+    rungs: Sequence[int],
+    trainings: Trainings,
+    report: Report,
 ) -> dict[str, dict[int, Any]]:
     """Accuracies and seconds by epochs, each an array (seeds, networks), NaN where a training failed."""
     shape = (config.seeds, len(networks))
     found = {name: {epochs: np.full(shape, np.nan) for epochs in rungs} for name in ("accuracy", "seconds")}
-    places = [(epochs, seed, i) for i in range(len(networks)) for seed in range(config.seeds) for epochs in rungs]
-    jobs = [
-        Evaluation(
-            number,
-            "train",
-            networks[i].to_json(),
-            replace(plan.recipe, epochs=epochs).to_json(),
-            # The long training draws other seeds than the short ones, or they would agree by their common start.
-            seed_of(config.seed + 1000 * epochs, key=networks[i].key, replicate=seed),
+    jobs = _jobs(config, plan, networks, rungs)
+
+    def enter(place: Place, training: tuple[float, float]) -> None:
+        epochs, seed, i = place
+        found["accuracy"][epochs][seed, i], found["seconds"][epochs][seed, i] = training
+
+    waiting = []
+    for place, job in jobs:
+        known = trainings.recall(job)
+        if known is None:
+            waiting.append(job)
+        else:
+            enter(place, known)
+    if len(waiting) < len(jobs):
+        logger.warning(
+            "%d of %d trainings are known from an audit that was broken off", len(jobs) - len(waiting), len(jobs)
         )
-        for number, (epochs, seed, i) in enumerate(places)
-    ]
     workers = BACKENDS[config.backend](plan.spec, workers=plan.workers, gpus=plan.gpus)
-    start, told, done, under_way = time.monotonic(), time.monotonic(), 0, 0
+    start, told, done, under_way, all_ = time.monotonic(), time.monotonic(), 0, 0, len(waiting)
     try:
-        while done < len(places):
-            while jobs and under_way < workers.capacity:
-                workers.submit(jobs.pop(0))
+        while done < all_:
+            while waiting and under_way < workers.capacity:
+                workers.submit(waiting.pop(0))
                 under_way += 1
             for outcome in workers.wait(1.0):
-                epochs, seed, i = places[outcome.number]
+                place, job = jobs[outcome.number]
                 if outcome.failure is None:
-                    found["accuracy"][epochs][seed, i] = outcome.scores["accuracy"]
-                    found["seconds"][epochs][seed, i] = outcome.details["seconds"]["total"]
+                    enter(place, trainings.keep(job, outcome))
                 else:
-                    logger.warning("network %s failed (%s): %s", networks[i].key, outcome.failure, outcome.message)
+                    logger.warning(
+                        "network %s failed (%s): %s", networks[place[2]].key, outcome.failure, outcome.message
+                    )
                 done += 1
                 under_way -= 1
             if time.monotonic() - told > 20:
                 told = time.monotonic()
-                report(done, len(places), told - start)
+                report(done, all_, told - start)
     finally:
         workers.close()
     return found
+
+
+def _jobs(
+    config: AuditConfig, plan: Plan, networks: Sequence[Architecture], rungs: Sequence[int]
+) -> list[tuple[Place, Evaluation]]:
+    places = [(epochs, seed, i) for i in range(len(networks)) for seed in range(config.seeds) for epochs in rungs]
+    return [
+        (
+            place,
+            Evaluation(
+                number,
+                "train",
+                networks[place[2]].to_json(),
+                replace(plan.recipe, epochs=place[0]).to_json(),
+                # The long training draws other seeds than the short ones, or they would agree by their common start.
+                seed_of(config.seed + 1000 * place[0], key=networks[place[2]].key, replicate=place[1]),
+            ),
+        )
+        for number, place in enumerate(places)
+    ]

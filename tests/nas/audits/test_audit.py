@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from evaluators.evaluation import Outcome
 from evaluators.training.recipe import PROXY
 from nas import audit
 from nas.audits.record import path_of, sentence
+from nas.workers.in_process import InProcess
 
 SMALL = [
     "--space",
@@ -40,6 +42,33 @@ def test_an_audit_holds_everything(folder: Path) -> None:
     assert -1 <= row["tau_lower"] <= row["tau_upper"] <= 1 and row["seconds"] > 0 and len(row["accuracies"][0]) == 4
     assert data["macs"] == sorted(data["macs"]) and max(data["macs"]) <= 5e5
     assert set(data["counts"]) == {"macs", "params"} and data["cheapest"] in {None, 1}
+
+
+def test_an_audit_that_was_broken_off_goes_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, trained = InProcess.wait, 0
+
+    def wait(self: InProcess, seconds: float) -> list[Outcome]:
+        nonlocal trained
+        if trained == stop_after:
+            raise KeyboardInterrupt
+        trained += 1
+        return run(self, seconds)
+
+    monkeypatch.setattr(InProcess, "wait", wait)
+    command = [*SMALL, "--rungs", "1", "--epochs", "2", "--to", str(tmp_path)]
+    stop_after = 5
+    assert audit.main(command) == 130 and "the same command goes on" in capsys.readouterr().err
+    (journal,) = tmp_path.iterdir()
+    assert len(journal.read_text().splitlines()) == 5
+    journal.write_text(journal.read_text()[:-40])  # a crash in mid-write: that training is done again
+    stop_after = -1
+    assert audit.main(command) == 0
+    assert trained == 5 + 12 and [path.suffix for path in tmp_path.iterdir()] == [".json"]
+    whole, pieces = (json.loads(path_of("pix", "digits", "proxy", folder=f).read_text()) for f in (folder, tmp_path))
+    assert pieces["reference"] == whole["reference"]
+    assert pieces["rungs"]["1"]["accuracies"] == whole["rungs"]["1"]["accuracies"]
 
 
 def test_a_search_says_what_the_last_audit_found(folder: Path) -> None:
