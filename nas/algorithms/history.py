@@ -5,34 +5,33 @@ The remembered part is a cache only: a fresh history that reads the same trials 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, count
-from operator import is_not
+from functools import cached_property
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.objective import to_points
+from evaluators.objective import Objective, to_points
 from nas.algorithms.genes import Genes
 from nas.problem import Problem, Trial
 from search_spaces.space import Genotype
-
-FINISHED, RUNNING, FAILED = 2, 1, 0
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """Distinct finished architectures in order of their first trial, averaged over replicates; smaller is better.
 
-    `genes` (k, genes), `points` (k, objectives), `replicates` (k,) finished trials of each, `violation` (k,) by how
-    much limits are broken, in units of the limits (0 when all are kept), `noise` (objectives,) variance of one
-    evaluation, pooled over replicates, with `freedom` degrees; `pending` (p, genes) distinct architectures now running
-    that have no finished trial; `running` (k,) replicates under way of finished ones; `known` every genotype ever
-    asked; `asked` the number of trials.
+    `ids` (k,) ascending, the same for the same architecture in every snapshot of a run; `points` (k, objectives),
+    `replicates` (k,) finished trials of each, `violation` (k,) by how much limits are broken, in units of the limits
+    (0 when all are kept), `noise` (objectives,) variance of one evaluation, pooled over replicates, with `freedom`
+    degrees; `pending` (p, genes) distinct architectures now running that have no finished trial; `running` (k,)
+    replicates under way of finished ones; `known` every genotype ever asked; `asked` the number of trials; `pruned_ids` (q,) of architectures stopped at a
+    rung and never finished, `forecasts` (q, objectives) what was expected of them.
     """
 
-    genes: Genes
+    ids: NDArray[np.int64]
     points: NDArray[np.float64]
     replicates: NDArray[np.int64]
     running: NDArray[np.int64]
@@ -42,6 +41,19 @@ class Snapshot:
     pending: Genes
     known: set[Genotype]
     asked: int
+    genes_by_id: Genes
+    pruned_ids: NDArray[np.int64]
+    forecasts: NDArray[np.float64]
+
+    @cached_property
+    def genes(self) -> Genes:
+        """The genes of all of them (k, genes), gathered when they are asked for: they are most of what a snapshot weighs."""
+        return self.genes_by_id[self.ids]
+
+    @property
+    def pruned(self) -> Genes:
+        """The genes of the pruned (q, genes)."""
+        return self.genes_by_id[self.pruned_ids]
 
 
 class History:
@@ -54,83 +66,114 @@ class History:
 
     def read(self, trials: Sequence[Trial]) -> Snapshot:
         """The trials as arrays."""
-        rows: Sequence[Trial] = [*self._warm, *trials] if self._warm else trials
-        # A scan of all trials at each ask: ten thousand of them pass in a fraction of a millisecond so.
-        changed = list(compress(count(), map(is_not, self._seen, rows)))
-        if len(rows) < len(self._seen) or any(self._seen[i].genotype != rows[i].genotype for i in changed):
-            self._reset()
-            changed = []
+        rows = trials if isinstance(trials, list) else list(trials)
+        # A run appends trials and changes running ones: these alone are looked at, and then all are compared at once, by identity.
+        changed = [i for i in sorted(self._running) if i < len(rows) and rows[i] is not self._seen[i]]
+        as_before = all(rows[i].genotype == self._seen[i].genotype for i in changed)
         changed.extend(range(len(self._seen), len(rows)))
-        self._grow(len(rows))
         for i in changed:
-            self._note(i, rows[i])
-        return self._snapshot(len(trials))
+            self._seen[i : i + 1] = [rows[i]]
+        if not as_before or self._seen != rows:
+            self._reset()
+            self._seen.extend(rows)
+            changed = list(range(len(rows)))
+        self._note((i, rows[i]) for i in changed)
+        return self._snapshot(len(rows))
 
     def _reset(self) -> None:
         objectives, genes = len(self._problem.objectives), len(self._problem.space.choices)
         self._seen: list[Trial] = []
-        self._group_of: dict[Genotype, int] = {}
+        self._running: set[int] = set()
         self._known: set[Genotype] = set()
+        self._id_of: dict[Genotype, int] = {}
+        self._trials_of: list[dict[int, Trial]] = []
+        # By id: genes, mean points and violation of finished trials, their number, that of running ones, squared residuals.
         self._genes = np.zeros((0, genes), dtype=np.int64)
         self._points = np.zeros((0, objectives))
         self._violation = np.zeros(0)
-        self._state = np.zeros(0, dtype=np.int64)
-        self._group = np.zeros(0, dtype=np.int64)
+        self._finished = np.zeros(0, dtype=np.int64)
+        self._under_way = np.zeros(0, dtype=np.int64)
+        self._forecast = np.zeros(0, dtype=np.int64)
+        self._residual = np.zeros((0, objectives))
+        self._note((i - len(self._warm), trial) for i, trial in enumerate(self._warm))
+
+    def _note(self, rows: Iterable[tuple[int, Trial]]) -> None:
+        """Takes up new and changed trials, given with their places in the archive (negative for warm ones)."""
+        touched: dict[int, None] = {}
+        for i, trial in rows:
+            number = self._id_of.setdefault(trial.genotype, len(self._id_of))
+            if number == len(self._trials_of):
+                self._trials_of.append({})
+                self._known.add(trial.genotype)
+            self._trials_of[number][i] = trial
+            touched[number] = None
+            if trial.state == "running" and i >= 0:
+                self._running.add(i)
+            else:
+                self._running.discard(i)
+        self._grow(len(self._id_of))
+        for number in touched:
+            self._average(number)
 
     def _grow(self, rows: int) -> None:
-        short = rows - len(self._state)
+        short = rows - len(self._finished)
         if short > 0:
-            more = max(short, len(self._state))
-            for name in ("_genes", "_points", "_violation", "_state", "_group"):
+            more = max(short, len(self._finished))
+            for name in ("_genes", "_points", "_violation", "_finished", "_under_way", "_forecast", "_residual"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, np.zeros((more, *old.shape[1:]), dtype=old.dtype)]))
 
-    def _note(self, i: int, trial: Trial) -> None:
-        if i == len(self._seen):
-            self._seen.append(trial)
-        self._seen[i] = trial
-        genotype = trial.genotype
-        self._known.add(genotype)
-        self._genes[i] = genotype
-        self._group[i] = self._group_of.setdefault(genotype, len(self._group_of))
-        self._state[i] = {"running": RUNNING, "finished": FINISHED}.get(trial.state, FAILED)
-        if self._state[i] == FINISHED:
-            objectives = self._problem.objectives
-            if all(np.isfinite(trial.scores.get(objective.name, np.nan)) for objective in objectives):
-                self._points[i] = to_points([trial.scores], objectives)[0]
-                self._violation[i] = violation(self._problem, trial)
-            else:
-                self._state[i] = FAILED
+    def _average(self, number: int) -> None:
+        """Means of one architecture over its finished trials, in order of the archive."""
+        objectives = self._problem.objectives
+        trials = list(self._trials_of[number].values())
+        done = [
+            trial
+            for trial in trials
+            if trial.state == "finished" and all(isfinite(trial.scores.get(o.name, np.nan)) for o in objectives)
+        ]
+        self._genes[number] = trials[0].genotype
+        self._under_way[number] = sum(trial.state == "running" for trial in trials)
+        self._finished[number] = len(done)
+        if done:
+            points = to_points([trial.scores for trial in done], objectives)
+            self._points[number] = points.mean(axis=0)
+            self._residual[number] = ((points - self._points[number]) ** 2).sum(axis=0)
+            self._violation[number] = sum(violation(self._problem, trial) for trial in done) / len(done)
+        expected = [] if done else [scores for trial in trials if (scores := forecast_of(trial, objectives))]
+        self._forecast[number] = len(expected)
+        if expected:
+            self._points[number] = to_points(expected[:1], objectives)[0]
 
     def _snapshot(self, asked: int) -> Snapshot:
-        rows = len(self._seen)
-        state, group = self._state[:rows], self._group[:rows]
-        groups = len(self._group_of)
-        finished, running = np.flatnonzero(state == FINISHED), np.flatnonzero(state == RUNNING)
-        counts = np.bincount(group[finished], minlength=groups)
-        under_way = np.bincount(group[running], minlength=groups)
-        first = np.zeros(groups, dtype=np.int64)
-        first[group[::-1]] = np.arange(rows)[::-1]
-        done = np.flatnonzero(counts)
-        share = np.maximum(counts, 1)
-        means = np.stack(
-            [np.bincount(group[finished], column[finished], groups) / share for column in self._points[:rows].T], axis=1
-        )
-        residual = self._points[finished] - means[group[finished]]
-        freedom = int((counts[done] - 1).sum())
-        pending = np.flatnonzero((under_way > 0) & (counts == 0))
+        ids = len(self._id_of)
+        finished, under_way = self._finished[:ids], self._under_way[:ids]
+        done, pending = np.flatnonzero(finished), np.flatnonzero((under_way > 0) & (finished == 0))
+        freedom = int(finished.sum()) - len(done)
+        pruned = np.flatnonzero(self._forecast[:ids])
         return Snapshot(
-            genes=self._genes[first[done]],
-            points=means[done],
-            replicates=counts[done],
+            ids=done,
+            points=self._points[done],
+            replicates=finished[done],
             running=under_way[done],
-            violation=(np.bincount(group[finished], self._violation[finished], groups) / share)[done],
-            noise=(residual**2).sum(axis=0) / max(freedom, 1),
+            violation=self._violation[done],
+            noise=self._residual[done].sum(axis=0) / max(freedom, 1),
             freedom=freedom,
-            pending=self._genes[first[pending]],
+            pending=self._genes[pending],
             known=self._known,
             asked=asked,
+            genes_by_id=self._genes,
+            pruned_ids=pruned,
+            forecasts=self._points[pruned],
         )
+
+
+def forecast_of(trial: Trial, objectives: Sequence[Objective]) -> Mapping[str, float] | None:
+    """What a pruned trial was expected to end with, where its record says so."""
+    if trial.state != "pruned":
+        return None
+    scores = trial.details.get("pruned", {}).get("scores", {})
+    return scores if all(isfinite(scores.get(o.name, np.nan)) for o in objectives) else None
 
 
 def violation(problem: Problem, trial: Trial) -> float:

@@ -36,7 +36,7 @@ def moead(problem: Problem, *, seed: int, population: int = 24, warm: Sequence[T
         anywhere = generator.integers(len(weights), size=(pairs, 2))
         return best[np.where(generator.random((pairs, 1)) < NEAR, inside, anywhere)]
 
-    return Evolution(problem, seed=seed, select=select, initial=population, warm=warm)
+    return Evolution(problem, seed=seed, select=select, population=population, warm=warm)
 
 
 def incumbents(points: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -25,7 +25,7 @@ def nsga2(problem: Problem, *, seed: int, population: int = 20, warm: Sequence[T
         better = (rank[left] < rank[right]) | ((rank[left] == rank[right]) & (crowding[left] >= crowding[right]))
         return rows[np.where(better, left, right)]
 
-    return Evolution(problem, seed=seed, select=select, initial=population, warm=warm)
+    return Evolution(problem, seed=seed, select=select, population=population, warm=warm)
 
 
 def survivors(

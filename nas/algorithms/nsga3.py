@@ -27,7 +27,7 @@ def nsga3(problem: Problem, *, seed: int, population: int = 24, warm: Sequence[T
         rows = survivors(points, population, directions, generator)
         return rows[generator.integers(len(rows), size=(pairs, 2))]
 
-    return Evolution(problem, seed=seed, select=select, initial=population, warm=warm)
+    return Evolution(problem, seed=seed, select=select, population=population, warm=warm)
 
 
 def reference_directions(objectives: int, *, most: int) -> NDArray[np.float64]:
