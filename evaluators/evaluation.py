@@ -228,7 +228,7 @@ class TrainingEvaluator:
                     "upper_ms": latency.upper_ms,
                     "repeats": latency.repeats,
                     "repeat_error": round(latency.repeat_error, 4),
-                    "interrupted": round(latency.interrupted, 3),
+                    "disturbed": round(latency.disturbed, 3),
                     "device": str(self._device),
                     "batch_size": 1,
                 },

@@ -1,14 +1,13 @@
 """How long one forward pass takes on this device: warmed up, repeated in turns, with its interval; it knows no training.
 
-Several networks are timed in turns, so that a machine that is slow for a while is slow for all of them alike. A pass during which
-the system took the processor away is not counted, where enough others are left: it would tell of the system, and long passes
-would suffer more than short ones.
+Several networks are timed in turns. Other work only ever adds to a pass, so a turn is worth its fastest pass; and shared machines run
+slower by half for seconds on end, which no pass of that time escapes, so turns more than 8 % slower than the fastest one are left out,
+and networks that have few others are returned to more often.
 """
 
 from __future__ import annotations
 
 import math
-import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -22,14 +21,15 @@ from evaluators.runtimes import RUNTIMES
 BURST_SECONDS = 0.03
 WARM_WINDOW = 5
 STABLE = 0.05
+UNDISTURBED = 1.08
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one forward pass: the median, its 95 % interval, over `repeats` timed passes.
+    """Milliseconds of one undisturbed forward pass: the median over turns, its 95 % interval, over `repeats` timed passes.
 
-    `repeat_error` is the relative difference between the medians of the even and of the odd turns, `even_ms` and `odd_ms`: what a second measurement
-    would differ by. `interrupted` is the share of passes that the system interrupted: near 1, the machine is too busy to trust this.
+    `repeat_error` is the relative difference between what the even and what the odd turns say, `even_ms` and `odd_ms`: what a second
+    measurement would differ by. `disturbed` is the share of turns left out: above a half, the machine is too busy to trust this.
     """
 
     median_ms: float
@@ -37,7 +37,7 @@ class Latency:
     upper_ms: float
     repeats: int
     repeat_error: float = 0.0
-    interrupted: float = 0.0
+    disturbed: float = 0.0
     even_ms: float = 0.0
     odd_ms: float = 0.0
 
@@ -84,24 +84,25 @@ def measure_in_turns(
 ) -> list[Latency]:
     """Times each of several passes, one burst of each in every turn: a latency for each, in order.
 
-    Each is warmed up first, until two windows of five passes agree within 5 %, for at most half a second.
+    Each is warmed up first, until two windows of five passes agree within 5 %, for at most half a second. Those with fewer than half
+    of `turns` undisturbed are returned to, `turns` times more at most.
     """
     for run in runs:
         _warm_up(run)
     bursts: list[list[_Burst]] = [[] for _ in runs]
-    for _ in range(turns):
+    for turn in range(2 * turns):
         for run, mine in zip(runs, bursts, strict=True):
-            run()  # brings code and data back into the caches
-            mine.append(_burst(run, burst_seconds, least))
+            if turn < turns or len(_undisturbed(mine)) < turns / 2:
+                run()  # brings code and data back into the caches
+                mine.append(_burst(run, burst_seconds, least))
     return [_summary(mine) for mine in bursts]
 
 
 @dataclass(frozen=True)
 class _Burst:
-    """Seconds of the passes that count, and how many passes were interrupted, of all."""
+    """Seconds of the fastest pass, and how many passes there were."""
 
-    seconds: list[float]
-    interrupted: int
+    fastest: float
     passes: int
 
 
@@ -118,19 +119,11 @@ def _warm_up(run: Callable[[], None], *, seconds: float = 0.5) -> None:
 
 
 def _burst(run: Callable[[], None], seconds: float, least: int) -> _Burst:
-    whole: list[float] = []
-    broken: list[float] = []
+    taken: list[float] = []
     stop = time.perf_counter() + seconds
-    while len(whole) + len(broken) < least or time.perf_counter() < stop:
-        before = _switches()
-        taken = _timed(run)
-        (whole if _switches() == before else broken).append(taken)
-    return _Burst(whole or broken, len(broken), len(whole) + len(broken))
-
-
-def _switches() -> int:
-    """How often the system has taken a processor away from this process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    while len(taken) < least or time.perf_counter() < stop:
+        taken.append(_timed(run))
+    return _Burst(min(taken), len(taken))
 
 
 def _timed(run: Callable[[], None]) -> float:
@@ -139,21 +132,27 @@ def _timed(run: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-def _summary(bursts: list[_Burst]) -> Latency:
-    """The median of the turns' medians, and its interval."""
-    medians = [statistics.median(burst.seconds) for burst in bursts]
-    median = statistics.median(medians)
+def _undisturbed(bursts: Sequence[_Burst]) -> list[float]:
+    """Seconds of the turns that count, in order."""
+    bound = UNDISTURBED * min(burst.fastest for burst in bursts)
+    return [burst.fastest for burst in bursts if burst.fastest <= bound]
+
+
+def _summary(bursts: Sequence[_Burst]) -> Latency:
+    """The median of the undisturbed turns, and its interval."""
+    kept = _undisturbed(bursts)
+    median = statistics.median(kept)
     # The median of k turns has a standard error of about 1.2533 σ/√k, σ taken from their middle half so that one odd turn is one.
-    lower, _, upper = statistics.quantiles(medians, n=4) if len(medians) > 1 else (median, median, median)
-    half = 1.96 * 1.2533 * (upper - lower) / 1.349 / math.sqrt(len(medians))
-    even, odd = statistics.median(medians[::2]), statistics.median(medians[1::2] or medians)
+    lower, _, upper = statistics.quantiles(kept, n=4) if len(kept) > 1 else (median, median, median)
+    half = 1.96 * 1.2533 * (upper - lower) / 1.349 / math.sqrt(len(kept))
+    even, odd = (statistics.median(_undisturbed(part)) for part in (bursts[::2], bursts[1::2] or bursts))
     return Latency(
         median_ms=median * 1e3,
         lower_ms=max(0.0, median - half) * 1e3,
         upper_ms=(median + half) * 1e3,
-        repeats=sum(len(burst.seconds) for burst in bursts),
+        repeats=sum(burst.passes for burst in bursts),
         repeat_error=abs(even - odd) / median,
         even_ms=even * 1e3,
         odd_ms=odd * 1e3,
-        interrupted=sum(burst.interrupted for burst in bursts) / sum(burst.passes for burst in bursts),
+        disturbed=1 - len(kept) / len(bursts),
     )

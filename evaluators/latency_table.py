@@ -2,13 +2,13 @@
 
 The latency of a network is slope · Σ blocks + offset: alone, a block finds its weights in the cache, and slope and offset, fitted to
 whole networks, say what that hides. Blocks that were not timed are predicted by a Gaussian process over the logarithms of their
-`traffic`.
+`features`: what they do and what they are. On the space `pix` what they do alone predicts a block within 10 %, both within 2 %.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,19 @@ from numpy.typing import NDArray
 
 from search_spaces.architecture import Architecture
 
-FORMAT = 1
+FORMAT = 2
 Array = NDArray[np.float64]
+Features = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class BlockModel:
-    """A Gaussian process over features (n, f), as plain arrays: mean prediction is exp(k(x, points)·weights · deviation + mean)."""
+    """A Gaussian process over `names`, as plain arrays: the mean prediction is exp(k(x, points)·weights · deviation + mean)."""
 
+    names: list[str]
     centre: list[float]
     scale: list[float]
-    lengths: list[float]
+    length: float
     variance: float
     points: list[list[float]]
     weights: list[float]
@@ -36,25 +38,28 @@ class BlockModel:
     deviation: float
 
     @classmethod
-    def fit(cls, features: Array, milliseconds: Array) -> BlockModel:
-        """Fitted to timed blocks: features (n, f) and ms (n,)."""
+    def fit(cls, blocks: Sequence[Features], milliseconds: Array) -> BlockModel:
+        """Fitted to the features of timed blocks and their milliseconds (n,)."""
         import warnings
 
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.gaussian_process import GaussianProcessRegressor
         from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-        logs = np.log1p(features)
+        names = sorted({name for block in blocks for name in block})
+        logs = _logs(blocks, names)
         centre, scale = logs.mean(axis=0), logs.std(axis=0) + 1e-6
-        kernel = ConstantKernel(1.0) * RBF(np.full(logs.shape[1], 2.0), (0.1, 100.0)) + WhiteKernel(0.01, (1e-5, 1.0))
+        # One length for all: a length of each costs minutes and predicts no better.
+        kernel = ConstantKernel(1.0) * RBF(2.0, (0.1, 100.0)) + WhiteKernel(0.01, (1e-5, 1.0))
         process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
         with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             process.fit((logs - centre) / scale, np.log(milliseconds))
         product = process.kernel_.k1
         return cls(
+            names=names,
             centre=centre.tolist(),
             scale=scale.tolist(),
-            lengths=np.broadcast_to(product.k2.length_scale, centre.shape).tolist(),
+            length=float(product.k2.length_scale),
             variance=float(product.k1.constant_value),
             points=process.X_train_.tolist(),
             weights=process.alpha_.tolist(),
@@ -62,10 +67,10 @@ class BlockModel:
             deviation=float(process._y_train_std),
         )
 
-    def predict(self, features: Array) -> Array:
-        """Milliseconds (n,) of blocks by their features (n, f)."""
-        at = (np.log1p(features) - np.array(self.centre)) / np.array(self.scale)
-        gaps = (at[:, None] - np.array(self.points)[None]) / np.array(self.lengths)
+    def predict(self, blocks: Sequence[Features]) -> Array:
+        """Milliseconds (n,) of blocks by their features."""
+        at = (_logs(blocks, self.names) - np.array(self.centre)) / np.array(self.scale)
+        gaps = (at[:, None] - np.array(self.points)[None]) / self.length
         kernel = self.variance * np.exp(-0.5 * (gaps**2).sum(axis=2))
         milliseconds: Array = np.exp(kernel @ np.array(self.weights) * self.deviation + self.mean)
         return milliseconds
@@ -94,7 +99,6 @@ class LatencyTable:
 
     def blocks_ms(self, architecture: Architecture) -> list[float]:
         """Milliseconds of stem, blocks and head, each alone: timed, or predicted where it was not."""
-        from evaluators.traffic import traffic
         from search_spaces.network import cost_parts
 
         found = []
@@ -104,8 +108,7 @@ class LatencyTable:
                 if text in self.entries:
                     self._known[text] = self.entries[text]
                 else:
-                    row = np.array([list(traffic(build, shape).values())])
-                    self._known[text] = float(self.model.predict(row)[0])
+                    self._known[text] = float(self.model.predict([features(key, build, shape)])[0])
             found.append(self._known[text])
         return found
 
@@ -142,6 +145,34 @@ def read_latency_table(path: str | Path) -> LatencyTable:
         raise ValueError(
             f"{str(path)!r} is no latency table ({type(error).__name__}: {error}): build it with python -m nas.latency"
         ) from None
+
+
+def features(key: object, build: Callable[[], Any], shape: tuple[int, ...]) -> dict[str, float]:
+    """What a part of `cost_parts` does, its `traffic`, and what it is: the numbers in its key by name, its words as 1."""
+    from evaluators.traffic import traffic
+
+    return {**traffic(build, shape), **_leaves(_plain(key), "key")}
+
+
+def _leaves(value: object, name: str) -> dict[str, float]:
+    if isinstance(value, str):
+        return {f"{name}={value}": 1.0}
+    if isinstance(value, int | float):
+        return {name: float(value)}
+    if isinstance(value, dict):
+        pairs = list(value.items())
+    elif isinstance(value, list):
+        options = all(isinstance(part, list) and len(part) == 2 and isinstance(part[0], str) for part in value)
+        pairs = value if options else list(enumerate(value))
+    else:
+        return {}
+    return {leaf: number for part, inner in pairs for leaf, number in _leaves(inner, f"{name}.{part}").items()}
+
+
+def _logs(blocks: Sequence[Features], names: Sequence[str]) -> Array:
+    rows = np.array([[block.get(name, 0.0) for name in names] for block in blocks])
+    logs: Array = np.sign(rows) * np.log1p(np.abs(rows))
+    return logs
 
 
 def text_of(key: object) -> str:

@@ -98,7 +98,7 @@ def _print(check: Any) -> None:
         f"  Kendall τ {check['tau']:.3f} (the measurement with itself, even and odd turns: {check['tau_ceiling']:.3f})"
     )
     print(
-        f"  repeat error of the measurement {100 * check['repeat_error']:.1f} %, passes interrupted {100 * check['interrupted']:.0f} %"
+        f"  repeat error of the measurement {100 * check['repeat_error']:.1f} %, turns disturbed {100 * check['disturbed']:.0f} %"
     )
     if check["repeat_error"] > 0.03:
         print("  the machine is not quiet (repeat error above 3 %): measure again when nothing else runs on it")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,7 @@ import numpy as np
 import torch
 
 from evaluators.latency import Latency, measure_in_turns, prepared
-from evaluators.latency_table import BlockModel, LatencyTable, calibrate, text_of
-from evaluators.traffic import traffic
+from evaluators.latency_table import BlockModel, LatencyTable, calibrate, features, text_of
 from nas.audits.fidelity import kendall
 from nas.config import SearchConfig
 from nas.environment import processor, version
@@ -23,7 +23,8 @@ from search_spaces.network import build, cost_parts
 if TYPE_CHECKING:
     from nas.latency import LatencyConfig
 
-BURST_SECONDS = 0.008
+BURST_SECONDS = 0.004
+SAMPLED = 1000  # networks whose blocks are counted
 # Compiling or exporting a block takes seconds, so fewer of them are timed.
 DEFAULT_BLOCKS = {"torch": 300, "torch.compile": 40, "onnxruntime": 80}
 Report = Callable[[str], None]
@@ -42,7 +43,7 @@ def build_table(config: LatencyConfig, *, name: str, report: Report) -> LatencyT
     if config.device == "cpu":
         torch.set_num_threads(config.threads)
     fitted, held, sampled = (
-        [space.decode(space.sample(generator)) for _ in range(n)] for n in (config.networks, config.networks, 200)
+        [space.decode(space.sample(generator)) for _ in range(n)] for n in (config.networks, config.networks, SAMPLED)
     )
     parts = _blocks(sampled, config.blocks or DEFAULT_BLOCKS[config.runtime], generator)
     report(f"{len(parts)} blocks and {2 * config.networks} networks are timed with {config.runtime} on {config.device}")
@@ -50,7 +51,7 @@ def build_table(config: LatencyConfig, *, name: str, report: Report) -> LatencyT
         device = torch.device(config.device)
         runs = [
             prepared(make(), (config.batch_size, *shape[1:]), device=device, runtime=config.runtime)
-            for make, shape in parts.values()
+            for _, make, shape in parts.values()
         ]
         for architecture in (*fitted, *held):
             image = (config.batch_size, architecture.channels, architecture.resolution, architecture.resolution)
@@ -59,9 +60,8 @@ def build_table(config: LatencyConfig, *, name: str, report: Report) -> LatencyT
         raise UserError(str(error)) from None
     times = measure_in_turns(runs, turns=config.turns, burst_seconds=BURST_SECONDS)
     blocks, whole = times[: len(parts)], times[len(parts) :]
-    features = np.array([list(traffic(make, shape).values()) for make, shape in parts.values()])
     entries = {key: latency.median_ms for key, latency in zip(parts, blocks, strict=True)}
-    model = BlockModel.fit(features, np.array(list(entries.values())))
+    model = BlockModel.fit([features(*part) for part in parts.values()], np.array(list(entries.values())))
     about = {
         "space": config.space,
         "input": {name: plan.data[name] for name in ("channels", "resolution", "classes")},
@@ -79,7 +79,7 @@ def build_table(config: LatencyConfig, *, name: str, report: Report) -> LatencyT
     slope, offset = calibrate(sums, np.array([latency.median_ms for latency in whole[: len(fitted)]]))
     table = LatencyTable(name=name, about=about, entries=entries, model=model, slope=slope, offset_ms=offset)
     check = checked(table, held, whole[len(fitted) :])
-    check["interrupted"] = float(np.mean([latency.interrupted for latency in times]))
+    check["disturbed"] = float(np.mean([latency.disturbed for latency in times]))
     return LatencyTable(**{**{k: v for k, v in vars(table).items() if not k.startswith("_")}, "check": check})
 
 
@@ -110,9 +110,16 @@ def device_name(device: str) -> str:
 
 def _blocks(
     architectures: Sequence[Architecture], wanted: int, generator: np.random.Generator
-) -> dict[str, tuple[Callable[[], torch.nn.Module], tuple[int, int, int, int]]]:
-    """Distinct blocks of these architectures by their canonical text: all, or so many drawn at random."""
-    found = {text_of(key): (make, shape) for a in architectures for key, make, shape in cost_parts(a)}
-    keys = sorted(found)
-    chosen = sorted(generator.permutation(len(keys))[:wanted].tolist())
-    return {keys[i]: found[keys[i]] for i in chosen}
+) -> dict[str, tuple[Hashable, Callable[[], torch.nn.Module], tuple[int, int, int, int]]]:
+    """Distinct blocks of these architectures by their canonical text: all, or the half that occurs most often and others at random."""
+    found, often = {}, Counter[str]()
+    for architecture in architectures:
+        for part in cost_parts(architecture):
+            found[text_of(part[0])] = part
+            often[text_of(part[0])] += 1
+    keys = sorted(found, key=lambda key: (-often[key], key))
+    rare = [
+        keys[i]
+        for i in sorted(generator.permutation(np.arange(wanted // 2, len(keys))).tolist()[: wanted - wanted // 2])
+    ]
+    return {key: found[key] for key in (*keys[: wanted // 2], *rare)}

@@ -47,7 +47,7 @@ def remeasure(front: Sequence[Member], tables: Mapping[str, LatencyTable], folde
                 "median_ms": latency.median_ms,
                 "lower_ms": latency.lower_ms,
                 "upper_ms": latency.upper_ms,
-                "interrupted": latency.interrupted,
+                "disturbed": latency.disturbed,
             }
         torch.set_num_threads(threads)
     write_atomically(folder / FILE, (json.dumps(found, indent=2) + "\n").encode())

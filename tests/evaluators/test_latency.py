@@ -29,7 +29,7 @@ def small() -> torch.nn.Module:
 def test_passes_of_known_length_are_told_apart() -> None:
     one, three = measure_in_turns([lambda: spin(0.4), lambda: spin(1.2)], turns=6, burst_seconds=0.01)
     assert one.median_ms == pytest.approx(0.4, rel=0.2) and three.median_ms / one.median_ms == pytest.approx(3, rel=0.2)
-    assert one.lower_ms <= one.median_ms <= one.upper_ms and one.repeats >= 18 and 0 <= one.interrupted <= 1
+    assert one.lower_ms <= one.median_ms <= one.upper_ms and one.repeats >= 18 and 0 <= one.disturbed < 1
 
 
 def test_warm_up_is_not_measured() -> None:
@@ -45,11 +45,46 @@ def test_every_turn_returns_to_every_pass() -> None:
 
 
 def test_the_summary_by_hand() -> None:
-    bursts = [_Burst([s / 1e3] * 3, 1, 4) for s in (1.0, 1.1, 1.2, 9.0)]
+    bursts = [_Burst(milliseconds / 1e3, 4) for milliseconds in (1.00, 1.05, 1.02, 1.6, 1.04, 1.5)]
     latency = _summary(bursts)
-    assert latency.median_ms == pytest.approx(1.15) and latency.repeats == 12 and latency.interrupted == 0.25
-    assert latency.even_ms == pytest.approx(1.1) and latency.odd_ms == pytest.approx(5.05)
-    assert latency.lower_ms < 1.15 < latency.upper_ms
+    assert latency.median_ms == pytest.approx(1.03) and latency.repeats == 24
+    assert latency.disturbed == pytest.approx(2 / 6)
+    assert latency.even_ms == pytest.approx(1.02) and latency.odd_ms == pytest.approx(1.05)
+    assert latency.repeat_error == pytest.approx(0.03 / 1.03)
+    assert latency.lower_ms < 1.03 < latency.upper_ms
+
+
+def test_a_machine_that_is_slow_for_most_of_the_time_gives_the_same_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, calls = 0.0, 0
+
+    def work(milliseconds: float) -> None:
+        nonlocal now, calls
+        calls += 1
+        slow = 1.5 if now % 1.0 < 0.6 else 1.0
+        hiccup = 3.0 if calls % 7 == 0 else 1.0
+        now += milliseconds / 1e3 * slow * hiccup
+
+    monkeypatch.setattr("evaluators.latency.time.perf_counter", lambda: now)
+    runs = [lambda ms=ms: work(ms) for ms in (1.0, 1.1, 2.0)]  # type: ignore[misc]
+    found = measure_in_turns(runs, turns=8, burst_seconds=0.02)
+    assert [latency.median_ms for latency in found] == pytest.approx([1.0, 1.1, 2.0], rel=1e-6)
+    assert all(latency.repeat_error < 1e-6 and 0.2 < latency.disturbed < 0.8 for latency in found)
+
+
+def test_what_is_disturbed_is_returned_to_twice_as_often_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, steady, disturbed = 0.0, 0, 0
+
+    def steadily() -> None:
+        nonlocal now, steady
+        now, steady = now + 1e-3, steady + 1
+
+    def ever_slower() -> None:
+        nonlocal now, disturbed
+        now, disturbed = now + 1e-3 * 1.2**disturbed, disturbed + 1
+
+    monkeypatch.setattr("evaluators.latency.time.perf_counter", lambda: now)
+    measure_in_turns([steadily, ever_slower], turns=4, burst_seconds=0.0, least=2)
+    assert (steady, disturbed) == (10 + 4 * 3, 10 + 8 * 3)
 
 
 def test_a_single_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from evaluators.latency_table import BlockModel, LatencyTable, calibrate, read_latency_table, text_of
+from evaluators.latency_table import BlockModel, LatencyTable, calibrate, features, read_latency_table, text_of
 from evaluators.traffic import FEATURES, traffic
 from search_spaces.architecture import Architecture, Stage, Stem
 from search_spaces.catalogue import SPACES
@@ -23,9 +24,9 @@ ABOUT = {
 }
 
 
-def truth(features: np.ndarray) -> np.ndarray:
+def truth(blocks: Sequence[Mapping[str, float]]) -> np.ndarray:
     """A made-up device: 0.01 ms an operation, 1 GMAC/s dense, 0.2 grouped, 4 G elements/s."""
-    named = dict(zip(FEATURES, features.T, strict=True))
+    named = {name: np.array([block[name] for block in blocks]) for name in FEATURES}
     dense = named["dense_macs"] + named["pointwise_macs"]
     return 0.01 * named["operations"] + dense / 1e6 + named["grouped_macs"] / 2e5 + named["elements"] / 4e6
 
@@ -34,12 +35,12 @@ def table_of(networks: int = 60) -> LatencyTable:
     generator = np.random.default_rng(0)
     parts = {}
     for _ in range(networks):
-        for key, make, shape in cost_parts(SPACE.decode(SPACE.sample(generator))):
-            parts.setdefault(text_of(key), (make, shape))
+        for part in cost_parts(SPACE.decode(SPACE.sample(generator))):
+            parts.setdefault(text_of(part[0]), part)
     keys = sorted(parts)[::2]
-    features = np.array([list(traffic(*parts[key]).values()) for key in keys])
-    entries = dict(zip(keys, truth(features).tolist(), strict=True))
-    return LatencyTable("made-up", ABOUT, entries, BlockModel.fit(features, truth(features)), slope=1.25, offset_ms=0.3)
+    blocks = [features(*parts[key]) for key in keys]
+    entries = dict(zip(keys, truth(blocks).tolist(), strict=True))
+    return LatencyTable("made-up", ABOUT, entries, BlockModel.fit(blocks, truth(blocks)), slope=1.25, offset_ms=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_blocks_that_were_not_timed_are_predicted(table: LatencyTable) -> None:
     for _ in range(15):
         architecture = SPACE.decode(SPACE.sample(generator))
         parts = list(cost_parts(architecture))
-        exact = truth(np.array([list(traffic(make, shape).values()) for _, make, shape in parts]))
+        exact = truth([features(*part) for part in parts])
         told = np.array(table.blocks_ms(architecture))
         for (key, _, _), a, b in zip(parts, exact, told, strict=True):
             if text_of(key) in table.entries:
@@ -80,7 +81,7 @@ def test_files_that_are_no_tables_are_refused(table: LatencyTable, tmp_path: Pat
         ("{", "is no latency table"),
         ("[]", "is no latency table"),
         ("{}", "is no latency table"),
-        (json.dumps({**good, "format": 9}), "of format 9, and format 1 is read"),
+        (json.dumps({**good, "format": 9}), "of format 9, and format 2 is read"),
         (json.dumps({**good, "entries": 3}), "is no latency table"),
         (json.dumps({**good, "model": {}}), "is no latency table"),
         (json.dumps({**good, "slope": float("nan")}), "something else than names and numbers"),
@@ -98,6 +99,25 @@ def test_keys_as_text_identify_blocks() -> None:
             assert keys.setdefault(text_of(key), key) == key
     a, b = (Stage.of("pix", depth=1, width=8, stride=1, tau=tau) for tau in (0.0, 0.5))
     assert text_of((a, 8, 1, 16)) != text_of((b, 8, 1, 16))
+
+
+def test_features_name_what_a_block_is() -> None:
+    stage = Stage.of("pix", depth=1, width=8, stride=2, kernel=5)
+    key = (stage.mixer, stage.width, stage.options, 4, True)
+    found = features(key, lambda: make_stem(1, 8, kernel=3, stride=1, pool=False), (1, 1, 8, 8))
+    assert found["key.0=pix"] == 1 and found["key.1"] == 8 and found["key.2.kernel"] == 5 and found["key.4"] == 1
+    assert set(FEATURES) < set(found)
+
+
+def test_what_a_block_is_tells_more_than_what_it_does() -> None:
+    """A device on which a wide kernel is slow for no reason that its multiply-adds would tell."""
+    generator = np.random.default_rng(3)
+    rows = [{"macs": float(m), "key.kernel": float(k)} for m, k in generator.integers(1, 8, size=(80, 2))]
+    slow = np.array([row["macs"] * (5 if row["key.kernel"] > 4 else 1) for row in rows])
+    both = BlockModel.fit(rows[:60], slow[:60]).predict(rows[60:])
+    alone = BlockModel.fit([{"macs": r["macs"]} for r in rows[:60]], slow[:60]).predict(rows[60:])
+    errors = [float(np.median(np.abs(told / slow[60:] - 1))) for told in (both, alone)]
+    assert errors[0] < 0.1 and errors[1] > 0.3
 
 
 def test_calibration_leaves_the_odd_one_out() -> None:

@@ -45,7 +45,7 @@ def test_a_table_tells_what_it_is_of_and_how_far_it_is_off(table: Path) -> None:
     data = json.loads(table.read_text())
     assert len(data["entries"]) == 20 and all(value > 0 for value in data["entries"].values())
     assert data["about"]["runtime"] == "torch" and data["about"]["threads"] == 1 and data["name"] == "here"
-    assert {"median_error", "tau", "tau_ceiling", "repeat_error", "interrupted"} <= set(data["check"])
+    assert {"median_error", "tau", "tau_ceiling", "repeat_error", "disturbed"} <= set(data["check"])
 
 
 def test_a_search_by_a_table_measures_its_front_again(
