@@ -104,14 +104,23 @@ def _torchvision(class_name: str, *, flips: bool) -> Callable[[Request], Data]:
 
 
 def _tensors(dataset: Any) -> Part:
-    """Torchvision's in-memory arrays as (N, C, H, W); SVHN is already so, MNIST's has no channels, CIFAR's has them last."""
+    """Torchvision's in-memory arrays as (N, C, H, W); SVHN is already so, MNIST's has no channels."""
     images = torch.as_tensor(dataset.data)
     labels = torch.as_tensor(np.asarray(dataset.targets if hasattr(dataset, "targets") else dataset.labels)).long()
     if images.ndim == 3:
         images = images[:, None]
-    elif images.shape[-1] == 3:
-        images = images.permute(0, 3, 1, 2)
     return Part(images.contiguous(), labels)
+
+
+def _cifar(class_name: str) -> Callable[[Request], Data]:
+    def read(request: Request) -> Data:
+        from torchvision import datasets
+
+        from evaluators.training.cifar import cifar
+
+        return cifar(request, getattr(datasets, class_name))
+
+    return read
 
 
 def _tiny_imagenet(request: Request) -> Data:
@@ -129,8 +138,8 @@ def _imagenet(request: Request) -> Data:
 DATASETS: dict[str, Callable[[Request], Data]] = {
     "digits": _digits,
     "fashion-mnist": _torchvision("FashionMNIST", flips=True),
-    "cifar10": _torchvision("CIFAR10", flips=True),
-    "cifar100": _torchvision("CIFAR100", flips=True),
+    "cifar10": _cifar("CIFAR10"),
+    "cifar100": _cifar("CIFAR100"),
     "svhn": _torchvision("SVHN", flips=False),
     "tiny-imagenet": _tiny_imagenet,
     "imagenet": _imagenet,

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = [file for package in ("nas", "evaluators", "search_spaces") for file in (ROOT / package).rglob("*.py")]
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+# The one reader of a data set that its publisher made of pickles; see `test_the_reader_of_pickles_resolves_names_itself`.
+READS_PICKLES = ROOT / "evaluators" / "training" / "cifar.py"
 FORBIDDEN_CALLS = {"eval", "exec", "read_pickle", "unsafe_load", "full_load", "extractall"}
 
 
@@ -28,7 +30,8 @@ def test_no_pickle_and_no_code_from_files(file: Path) -> None:
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        assert not {name.split(".")[0] for name in names} & FORBIDDEN_MODULES
+        allowed_here = {"pickle"} if file == READS_PICKLES else set()
+        assert not {name.split(".")[0] for name in names} & (FORBIDDEN_MODULES - allowed_here)
     for name, call in calls(tree):
         if isinstance(call.func, ast.Name) or name in FORBIDDEN_CALLS - {"eval"}:
             assert name not in FORBIDDEN_CALLS, f"line {call.lineno}"
@@ -42,3 +45,15 @@ def test_no_pickle_and_no_code_from_files(file: Path) -> None:
             assert owner.id != "yaml"
         if name in {"run", "Popen", "call", "check_output"}:
             assert not any(k.arg == "shell" for k in call.keywords), f"line {call.lineno}"
+
+
+def test_the_reader_of_pickles_resolves_names_itself() -> None:
+    """It uses of `pickle` the base class alone, overrides what looks names up, and never asks the base class for one."""
+    tree = ast.parse(READS_PICKLES.read_text(encoding="utf-8"))
+    uses = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "pickle"}
+    assert uses == {"Unpickler", "UnpicklingError"}
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    readers = [node for node in classes if any(isinstance(base, ast.Attribute) for base in node.bases)]
+    assert [[m.name for m in node.body if isinstance(m, ast.FunctionDef)] for node in readers] == [["find_class"]]
+    assert not any(isinstance(node, ast.Name) and node.id in {"super", "getattr"} for node in ast.walk(tree))
+    assert not any(name in {"import_module", "__import__"} for name, _ in calls(tree))
