@@ -10,13 +10,16 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from search_spaces.hosts.bottleneck import BasicBlock, Bottleneck
-from search_spaces.kernels.convolution import FusedConv
+from search_spaces.kernels.convolution import FusedConv, PairedConv, is_paired
+from search_spaces.kernels.dispatch import eager_on_cpu
 from search_spaces.kernels.shuffle import FixedShuffle
+from search_spaces.network import Network
 from search_spaces.operators.channel_shuffle import ChannelShuffle
 from search_spaces.operators.conv_norm import ConvNorm
 from search_spaces.operators.muxconv import InvertedResidual, SpatialMultiplex
 
 ACTIVATION_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.ReLU6: "relu6", nn.SiLU: "swish"}
+PORTION = 8 * 224 * 224  # pixels of input that go through a network together: 8 images of ImageNet's size
 
 
 def optimise(network: nn.Module) -> nn.Module:
@@ -24,12 +27,14 @@ def optimise(network: nn.Module) -> nn.Module:
 
     Batch norm is folded into the convolution before it, and bias, activation and residual become part of that convolution's call;
     fixed shuffles are one gather. PiX and dynamic shuffle need nothing: in evaluation they run as one pass and one gather
-    already. On a CPU the copy runs best on channels-last input, in eager mode under `torch.inference_mode()`. It compiles
-    and exports to ONNX as plain operations. Weights are not to be changed afterwards.
+    already. On a CPU the copy runs best on channels-last input, in eager mode under `torch.inference_mode()`; a large batch
+    goes through a `Network` in portions, see `InPortions`. It compiles and exports to ONNX as plain operations. Weights are not
+    to be changed afterwards.
     """
     optimised = copy.deepcopy(network).eval().requires_grad_(False)
     with torch.no_grad():
-        return _rebuilt(optimised)
+        rebuilt = _rebuilt(optimised)
+    return InPortions(rebuilt) if isinstance(network, Network) else rebuilt
 
 
 def _rebuilt(module: nn.Module) -> nn.Module:
@@ -53,7 +58,8 @@ def _folded(layers: ConvNorm) -> nn.Module:
     names = [ACTIVATION_NAMES.get(type(layer)) for layer in rest]
     if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and len(rest) <= 1) or None in names:
         return layers
-    return FusedConv(fuse_conv_bn_eval(conv, norm), names[0] or "none" if names else "none")
+    folded, activation = fuse_conv_bn_eval(conv, norm), names[0] or "none" if names else "none"
+    return PairedConv(folded, activation) if is_paired(folded) else FusedConv(folded, activation)
 
 
 def _folded_parts(layers: nn.Sequential) -> nn.Module:
@@ -87,6 +93,26 @@ def _part_of(norm: nn.BatchNorm2d, start: int, size: int, *, copies: int) -> nn.
         assert into is not None and source is not None
         into.copy_(source[start : start + size].repeat(copies))
     return part
+
+
+class InPortions(nn.Module):
+    """A network that takes a large batch eagerly on a CPU a few images at a time, so that maps stay in the cache.
+
+    Its images must not depend on each other, as none do in evaluation. Everywhere else it is the network.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The network's output: (N, C, H, W) -> (N, classes)."""
+        if not eager_on_cpu(x):
+            return self.network(x)  # type: ignore[no-any-return]
+        images = max(1, PORTION // (x.shape[2] * x.shape[3]))
+        if x.shape[0] <= images:
+            return self.network(x)  # type: ignore[no-any-return]
+        return torch.cat([self.network(portion) for portion in x.split(images)])
 
 
 class FusedResidual(nn.Module):

@@ -7,13 +7,15 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from search_spaces import inference
 from search_spaces.hosts.bottleneck import Bottleneck
 from search_spaces.hosts.shuffle_unit import ShuffleUnitV2
 from search_spaces.inference import optimise
-from search_spaces.kernels.convolution import FusedConv
-from search_spaces.kernels.dispatch import plain_operators
+from search_spaces.kernels.convolution import FusedConv, PairedConv
+from search_spaces.kernels.dispatch import available, plain_operators
 from search_spaces.operators.muxconv import InvertedResidual
 from search_spaces.published import build
 
@@ -22,7 +24,7 @@ NETWORKS = [
     "pix_resnet50",
     "pix_mobilenet_v2",
     "mobilenet_v2_static_dynamic",
-    "muxnet_s",
+    "muxnet_s",  # convolutions of two channels a group
     "shufflenet_v1_x0_5",
     "shufflenet_v1_x0_5_dynamic",
     "shufflenet_v2_x0_5_static_dynamic",
@@ -123,6 +125,46 @@ def test_onnx(tmp_path):
     x = torch.randn(3, 16, 14, 14)
     (got,) = session.run(None, {"x": x.numpy()})
     np.testing.assert_allclose(got, network(x).numpy(), rtol=1e-3, atol=1e-4 * float(network(x).abs().max()))
+
+
+@pytest.mark.parametrize("activation", ["none", "relu", "relu6", "swish"])
+@pytest.mark.parametrize(("channels", "kernel", "stride"), [(2, 1, 1), (10, 3, 2), (34, 5, 1)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@torch.no_grad()
+def test_two_channels_a_group(activation, channels, kernel, stride, layout):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(
+        channels, channels, kernel, stride=stride, padding=kernel // 2, groups=channels // 2, bias=kernel > 1
+    )
+    fused = PairedConv(copy.deepcopy(convolution), activation)
+    x = 4 * torch.randn(3, channels, 9, 7).contiguous(memory_format=layout)
+    with plain_operators():
+        wanted = fused(x)
+    assert not available() or fused._pair is None
+    for _ in range(2):
+        agree(fused(x), wanted)
+    assert (fused._pair is not None) == available()
+    agree(pickle.loads(pickle.dumps(fused))(x[:1]), wanted[:1])
+    plain = {"none": lambda y: y, "relu": F.relu, "relu6": F.relu6, "swish": F.silu}[activation]
+    agree(wanted, plain(convolution(x)))
+
+
+@torch.no_grad()
+def test_large_batches_go_in_portions(monkeypatch):
+    monkeypatch.setattr(inference, "PORTION", 3 * 32 * 32)
+    network = with_statistics(build("shufflenet_v2_x0_5", 10))
+    optimised = optimise(network)
+    sizes = []
+    optimised.network.register_forward_pre_hook(lambda _, given: sizes.append(given[0].shape[0]))
+    for size, portions in ((3, [3]), (7, [3, 3, 1]), (1, [1])):
+        x = torch.randn(size, 3, 32, 32)
+        sizes.clear()
+        agree(optimised(x), network(x))
+        assert sizes == portions
+    sizes.clear()
+    with plain_operators():
+        optimised(torch.randn(7, 3, 32, 32))
+    assert sizes == [7]
 
 
 def test_unknown_activation():

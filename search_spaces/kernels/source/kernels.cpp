@@ -40,12 +40,14 @@ namespace avx2 {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
+#define TWO_VECTOR_PERMUTE  // one instruction here, a loop elsewhere; GCC defines no __AVX512F__ after a pragma
 namespace avx512 {
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
 #include "kronecker.h"
 }  // namespace avx512
+#undef TWO_VECTOR_PERMUTE
 #if defined(__clang__)
 #pragma clang attribute pop
 #else

@@ -164,13 +164,68 @@ static void squeeze_planes(
 
 // ---- forward, channels-last: pixels [begin, end) of one image --------------------------------------------------------------
 
+#if defined(TWO_VECTOR_PERMUTE)
+// Where lane j of member i of sixteen subsets of Z lies after s permutations of two vectors: sixteen and more is the second one.
+template <int Z>
+struct Lanes {
+    alignas(64) int32_t at[Z][Z][WIDE];
+    constexpr Lanes() : at() {
+        for (int i = 0; i < Z; ++i)
+            for (int s = 1; s < Z; ++s)
+                for (int j = 0; j < WIDE; ++j) {
+                    const int from = (j * Z + i) / WIDE, lane = (j * Z + i) % WIDE;
+                    at[i][s][j] = from == s ? WIDE + lane : s == 1 ? lane : j;
+                }
+    }
+};
+template <int Z>
+constexpr Lanes<Z> LANES;
+
+// As many subsets of Z as fill vectors, and how many those are; compilers do it as well for powers of two.
+template <int Z, bool INDEX>
+INLINE Int squeeze_wide(
+    const float* RESTRICT x, const float* RESTRICT gate, const float* RESTRICT share, float* RESTRICT y, uint8_t* RESTRICT index,
+    Int subsets) {
+    if (Z == 1 || Z == 2 || Z == 4 || Z == 8) return 0;
+    Int k = 0;
+    for (; k + WIDE <= subsets; k += WIDE) {
+        Wide from[Z], member[Z];
+        for (int i = 0; i < Z; ++i) from[i] = load(x + k * Z + i * WIDE);
+        for (int i = 0; i < Z; ++i) {
+            member[i] = from[0];
+            for (int s = 1; s < Z; ++s)
+                member[i] = __builtin_shuffle(member[i], from[s], *reinterpret_cast<const WideInt*>(LANES<Z>.at[i][s]));
+        }
+        Wide best = member[0], sum = member[0];
+        for (int i = 1; i < Z; ++i) {
+            best = member[i] > best ? member[i] : best;
+            sum += member[i];
+        }
+        store(y + k, load(share + k) * (load(gate + k) != 0 ? best : sum));
+        if (INDEX) {
+            WideInt at = (WideInt{} + (Z - 1));
+            for (int i = Z - 2; i >= 0; --i) at = member[i] == best ? WideInt{} + i : at;
+            const WideBytes bytes = __builtin_convertvector(at, WideBytes);
+            std::memcpy(index + k, &bytes, sizeof bytes);
+        }
+    }
+    return k;
+}
+#else
+template <int Z, bool INDEX>
+INLINE Int squeeze_wide(const float*, const float*, const float*, float*, uint8_t*, Int) {
+    return 0;
+}
+#endif
+
 // The members picked go through a row of 32-bit numbers: a loop over numbers of one width is one that compilers vectorise.
 template <int Z, bool INDEX>
 INLINE void squeeze_row(
     const float* RESTRICT x, const float* RESTRICT gate, const float* RESTRICT share, float* RESTRICT y, uint8_t* RESTRICT index,
     Int subsets) {
     int32_t first[TILE];
-    for (Int start = 0; start < subsets; start += TILE) {
+    const Int done = squeeze_wide<Z, INDEX>(x, gate, share, y, index, subsets);
+    for (Int start = done; start < subsets; start += TILE) {
         const Int size = subsets - start < TILE ? subsets - start : TILE;
         for (Int k = 0; k < size; ++k) {
             const float* from = x + (start + k) * Z;
