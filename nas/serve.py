@@ -12,6 +12,7 @@ import json
 import logging
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from nas.errors import INTERRUPTED, UserError
 from nas.report.page import policy, render, to_json
 from nas.report.page_data import page_data
 from nas.run import RunFolder
+from nas.storage import readable
 
 logger = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
@@ -30,11 +32,12 @@ SECONDS_PER_REQUEST = 10.0
 
 
 class Source:
-    """The page's data of a run, read again only when the run's files have changed; threads may share it."""
+    """The page's data of a run, read again only when the run has changed; threads may share it."""
 
     def __init__(self, run: str) -> None:
         self._folder = RunFolder.open(run)
         self._study = open_study(run)
+        self._url = self._folder.place().url
         self._run = run
         self._lock = threading.Lock()
         self._tag = ""
@@ -43,7 +46,8 @@ class Source:
     def latest(self) -> tuple[str, dict[str, Any]]:
         """A tag that changes with the data, and the data; the last ones that could be read while a line is being written."""
         with self._lock:
-            tag = self._stamp()
+            with readable(self._url):
+                tag = self._stamp()
             if tag != self._tag:
                 try:
                     archive = Archive(self._study, space=None)
@@ -59,9 +63,13 @@ class Source:
 
     def _stamp(self) -> str:
         stamps = []
-        for path in (self._folder.journal, self._events):
+        for path in [self._events] if self._url else [self._folder.journal, self._events]:
             status = path.stat() if path.exists() else None
             stamps.append(f"{status.st_size:x}-{status.st_mtime_ns:x}" if status else "0")
+        if self._url:  # a database tells no time of its last change, but its trials pass from state to state
+            trials = self._study.get_trials(deepcopy=False)
+            states = Counter(trial.state.name for trial in trials)
+            stamps += [f"{count:x}" for _, count in sorted(states.items())]
         return "-".join(stamps)
 
     def _ended(self) -> bool:

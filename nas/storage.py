@@ -57,12 +57,14 @@ def readable(url: str) -> Iterator[None]:
     if not url:
         yield
         return
+    from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except SQLAlchemyError as error:
-        reason = " ".join(str(error).replace(url, public(url)).split())[:300]
+    except (SQLAlchemyError, StorageInternalError) as error:
+        cause = error.__cause__ or error if isinstance(error, StorageInternalError) else error
+        reason = " ".join(str(cause).replace(url, public(url)).split())[:300]
         raise UserError(
             f"the database {public(url)!r} cannot be used ({reason}): check that it runs, its address, and the password "
             "(in PGPASSWORD or ~/.pgpass), then go on with --resume; nothing finished is lost"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -63,6 +66,65 @@ def test_the_command_line_with_postgresql(
     capsys.readouterr()
     assert search.main(["--resume", run, "--storage", re.sub(r":\d+/", ":1/", postgres)]) == 2
     assert "cannot be used" in capsys.readouterr().err
+
+
+class Cable:
+    """Carries connections to a server, until it is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._server, self._to = socket.create_server(("127.0.0.1", 0)), port
+        self._ends: list[socket.socket] = []
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                self._ends += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while content := source.recv(65536):
+                sink.sendall(content)
+
+    def cut(self) -> None:
+        """Ends every connection, and refuses new ones."""
+        for end in (self._server, *self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def test_a_database_that_goes_away_during_a_search(tmp_path: Path, postgres: str, password: None) -> None:
+    """The search ends with a sentence; once the database answers again it goes on, and nothing finished is evaluated again."""
+    port = int(re.search(r":(\d+)/", postgres).group(1))  # type: ignore[union-attr]
+    cable = Cable(port)
+    config = {
+        **PLAIN,
+        "budget": 30,
+        "backend": "in_process",
+        "storage": postgres.replace(f":{port}/", f":{cable.port}/"),
+    }
+    cut = Search(tmp_path / "run", config, {"seconds": 0.05})
+    process = cut.begin()
+    while len(cut.lines()) < 10:
+        assert process.poll() is None
+        time.sleep(0.01)
+    cable.cut()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2 and "Traceback" not in output, output
+    assert "cannot be used" in output.splitlines()[-1] and "--resume" in output and PASSWORD not in output, output
+    done = len(cut.lines())
+    cut.config["storage"] = postgres
+    cut.finish()
+    trials = Archive.open(cut.run, url=postgres).trials
+    assert [trial.state for trial in trials] == ["finished"] * 30
+    again = {line.split()[0] for line in cut.lines()[:done]} & {line.split()[0] for line in cut.lines()[done:]}
+    assert len(again) <= 1, "at most what was under way"
 
 
 @pytest.mark.slow
