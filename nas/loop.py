@@ -52,6 +52,7 @@ class Loop:
     _ready: deque[Trial] = field(default_factory=deque)
     _alone: deque[Trial] = field(default_factory=deque)
     _solitary: int = -1
+    _most_workers: int = 0
     _timing: Trial | None = None
     _draining: bool = False
     _exhausted: bool = False
@@ -72,6 +73,7 @@ class Loop:
         """Runs until the budget is spent, the space is used up, twenty trials in a row failed, or `stop` was called."""
         self._again.extend(self.archive.having("running"))
         while True:
+            self._most_workers = max(self._most_workers, self.workers.capacity)
             if self._stop_at is None:
                 self._start()
             elif time.monotonic() > self._stop_at:
@@ -223,7 +225,7 @@ class Loop:
             self._retried.add(trial.number)
             self._again.append(trial)
             self.folder.log("retried", trial=trial.number, message=outcome.message)
-        elif outcome.failure == "out_of_memory" and self.workers.capacity > 1 and trial.number not in self._retried:
+        elif outcome.failure == "out_of_memory" and self._most_workers > 1 and trial.number not in self._retried:
             self._retried.add(trial.number)
             self._alone.append(trial)
             self.folder.log("retried", trial=trial.number, message=outcome.message)

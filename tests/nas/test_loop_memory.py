@@ -54,6 +54,20 @@ def test_out_of_memory_is_retried_once_alone(tmp_path: Path, names: tuple[str, .
     assert len(loop.archive.having("finished")) == 12
 
 
+def test_a_worker_that_memory_killed_and_that_is_not_replaced_yet_was_one_of_two(tmp_path: Path) -> None:
+    class Mortal(Crowd):
+        def wait(self, seconds: float) -> list[Outcome]:
+            outcomes = super().wait(seconds)
+            self.capacity = 1 if any(outcome.failure for outcome in outcomes) else 2
+            return outcomes
+
+    loop = make_loop(tmp_path / "run", budget=6)
+    loop.workers = crowd = Mortal({1, 4}, set())
+    crowd.capacity = 2
+    assert loop.run() == "budget" and sorted(crowd.alone) == [1, 4]
+    assert not loop.archive.having("failed")
+
+
 def test_a_single_worker_was_alone_already(tmp_path: Path) -> None:
     loop = make_loop(tmp_path / "run", budget=4)
     crowd = Crowd(set(), {1})
