@@ -202,7 +202,7 @@ class Loop:
             seed=trial.seed,
             weights=self._weights_of(trial),
             timeout=max(1.0, self.timeout - gone) if self.timeout and phase == "train" else self.timeout,
-            alone=trial.number == self._solitary,
+            alone=phase == "train" and trial.number == self._solitary,
             after=jobs[done - 1] if done and phase == "train" else 0,
             until=jobs[done] if done < len(jobs) - 1 else 0,
         )
