@@ -53,7 +53,7 @@ class SearchConfig:
     recipe: str = option("proxy", "how a trial trains", metavar="NAME", check=one_of(lambda: RECIPES), group="how")
     epochs: tuple[int, ...] = option(
         (),
-        "epochs a trial; several as 1,3,9 are rungs, at which what cannot enter the front is stopped (default: the recipe's own)",
+        "epochs a trial; those before the last, as in 1,3,9, are rungs, at which what will not improve the front is stopped (default: the recipe's own)",
         metavar="N",
         check=lambda value: (
             None
@@ -64,7 +64,7 @@ class SearchConfig:
     )
     stop_below: float = option(
         0.1,
-        "at a rung, stop a trial whose probability of entering the front is forecast below this; 0 to stop none",
+        "at a rung, stop a trial whose probability of raising the hypervolume by 0.1 % or more is below this; 0 to stop none",
         metavar="P",
         check=lambda value: None if 0 <= value < 1 else f"must be from 0 to below 1, got {value:g}",
         group="how",

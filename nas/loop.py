@@ -32,7 +32,7 @@ class Loop:
     """One search. Every state is in the archive at any moment; what is here is only what is under way.
 
     `weights` is where trained weights go, a folder or a URL; the run's own folder where it is empty. `stop_below` is the probability
-    of entering the front under which a trial is pruned at a rung. Pruned trials count to the budget as finished ones do.
+    of raising the hypervolume noticeably under which a trial is pruned at a rung. Pruned trials count to the budget as finished ones do.
     """
 
     problem: Problem
@@ -185,7 +185,7 @@ class Loop:
         """What is expected of a trial that is at a rung; another seed of a known architecture is never judged."""
         if not self.stop_below or not curve(trial) or trial.replicate:
             return None
-        return forecast(self.problem, self.archive.trials, trial)
+        return forecast(self.problem, self.archive.trials, trial, frame=self.archive.frame)
 
     def _jobs(self, trial: Trial) -> list[int]:
         """The epochs at which the jobs of a trial's training end."""

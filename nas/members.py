@@ -66,17 +66,29 @@ def hypervolume(
     found = front(trials, objectives)
     if not found:
         return None
+    points = in_frame([member.scores for member in found], trials, objectives, frame=frame)
+    return pareto.hypervolume(points, [1.0] * len(objectives))
+
+
+def in_frame(
+    scores: Sequence[Mapping[str, float]],
+    trials: Sequence[Trial],
+    objectives: Sequence[Objective],
+    *,
+    frame: Mapping[str, Sequence[float]],
+) -> NDArray[np.float64]:
+    """Scores in units of the run's frame, (n, objectives) from 0, the best, to 1, the worst; see `hypervolume`."""
     first = [trial for trial in trials if trial.state == "finished"][:FRAME_TRIALS]
     columns = []
     for objective in objectives:
         seen = [trial.scores[objective.name] for trial in first]
         low, high = min(seen), max(seen)
         worst, best = frame.get(objective.name) or ((high, low) if objective.goal == "min" else (low, high))
-        values = _scale([member.scores[objective.name] for member in found], objective)
+        values = _scale([row[objective.name] for row in scores], objective)
         ends = _scale([worst, best], objective)
         width = ends[1] - ends[0]
         columns.append(np.clip((ends[1] - values) / width if width else np.zeros(len(values)), 0, 1))
-    return pareto.hypervolume(np.stack(columns, axis=1), [1.0] * len(objectives))
+    return np.stack(columns, axis=1)
 
 
 def frame_of(problem: Problem, *, chance: float) -> dict[str, tuple[float, float]]:

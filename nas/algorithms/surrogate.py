@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 FEWEST = 4
 MOST_TRAINED = 600
 MOST_REPLICATES = 5
+FORECAST_WEIGHT = 0.5
 
 
 class Surrogate:
@@ -138,7 +139,8 @@ class Surrogate:
         counts, features = self._design.counts, self._design.features
         counted = counts.all(past.genes)
         rows, exact = features(past.genes, counted), counts.objectives(counted)
-        modelled = tuple(self._modelled(past, rows, column) for column in counts.modelled)
+        pruned = features(past.pruned, counts.all(past.pruned)) if len(past.pruned) else rows[:0]
+        modelled = tuple(self._modelled(past, rows, pruned, column) for column in counts.modelled)
         front = np.zeros((0, past.points.shape[1]))
         acquisition = Acquisition(counts.exact, modelled, front, ())
         settled = acquisition.points(rows, exact)
@@ -153,11 +155,19 @@ class Surrogate:
             acquisition = acquisition.believe(features(waiting, counted), counts.objectives(counted))
         return acquisition, best
 
-    def _modelled(self, past: Snapshot, rows: Array, column: int) -> Modelled:
+    def _modelled(self, past: Snapshot, rows: Array, pruned: Array, column: int) -> Modelled:
+        """A model of what finished and, at less weight, of what was expected of the pruned, lest their like be asked again."""
         objective = self._problem.objectives[column]
         sign = 1.0 if objective.goal == "min" else -1.0
-        data = Data(rows, past.points[:, column], past.replicates.astype(np.float64))
-        early = data[: milestone(len(rows))]
+        told = np.argsort(
+            np.concatenate([past.ids, past.pruned_ids])
+        )  # in the order of trials, so that the first stay the first
+        data = Data(
+            np.concatenate([rows, pruned])[told],
+            np.concatenate([past.points[:, column], past.forecasts[:, column]])[told],
+            np.concatenate([past.replicates.astype(np.float64), np.full(len(pruned), FORECAST_WEIGHT)])[told],
+        )
+        early = data[: milestone(len(data.rows))]
         key = (column, early.rows.tobytes() + early.values.tobytes())
         if key not in self._choices:
             self._choices = {old: choice for old, choice in self._choices.items() if old[0] != column}
@@ -166,6 +176,6 @@ class Surrogate:
         choice = self._choices[key]
         warp = WARPS[choice.warp](data.values)
         some = spread(data.values, MOST_TRAINED)
-        model = choice.train(rows[some], warp.forward(data.values)[some], data.weights[some])
+        model = choice.train(data.rows[some], warp.forward(data.values)[some], data.weights[some])
         limits = tuple(limit for limit in self._problem.limits if limit.name == objective.name)
         return Modelled(column, sign, warp, model, limits)

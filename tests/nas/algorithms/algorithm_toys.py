@@ -97,14 +97,22 @@ class Run:
                 )
             )
 
-    def finish(self, *, fails: Callable[[Trial], bool] = lambda trial: False) -> None:
+    def finish(
+        self,
+        *,
+        fails: Callable[[Trial], bool] = lambda trial: False,
+        pruned: Callable[[Trial], bool] = lambda trial: False,
+    ) -> None:
         for i, trial in enumerate(self.trials):
             if trial.state == "running":
-                self.trials[i] = (
-                    replace(trial, state="failed", failure="diverged")
-                    if fails(trial)
-                    else replace(trial, state="finished", scores=toy_scores(trial.genotype, seed=trial.seed))
-                )
+                scores = toy_scores(trial.genotype, seed=trial.seed)
+                if fails(trial):
+                    self.trials[i] = replace(trial, state="failed", failure="diverged")
+                elif pruned(trial):
+                    expected = {"pruned": {"probability": 0.01, "scores": scores}}
+                    self.trials[i] = replace(trial, state="pruned", details=expected)
+                else:
+                    self.trials[i] = replace(trial, state="finished", scores=scores)
 
     def go(self, algorithm: Algorithm, *, evaluations: int, batch: int = 4) -> None:
         for _ in range(0, evaluations, batch):

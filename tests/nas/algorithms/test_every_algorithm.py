@@ -51,6 +51,20 @@ def test_no_repeats_not_even_of_pending_ones(name: str, run: MakeRun) -> None:
 
 
 @EVERY_QUICK
+def test_pruned_trials_are_not_asked_again(name: str, run: MakeRun) -> None:
+    toy = run()
+    algorithm = ALGORITHMS[name](toy.problem, seed=2)
+    for _ in range(9):
+        toy.start(algorithm.ask(toy, 3))
+        toy.finish(pruned=lambda trial: trial.number % 3 > 0)
+    first = [trial.genotype for trial in toy.trials if trial.replicate == 0]
+    assert len(first) == len(set(first)) >= 25
+    pruned = {trial.genotype for trial in toy.trials if trial.state == "pruned"}
+    assert pruned and not pruned & {trial.genotype for trial in toy.trials if trial.replicate}
+    assert algorithm.ask(toy, 2) == ALGORITHMS[name](toy.problem, seed=2).ask(toy, 2)
+
+
+@EVERY_QUICK
 def test_a_fresh_instance_proposes_the_same(name: str, run: MakeRun) -> None:
     toy = run()
     algorithm = ALGORITHMS[name](toy.problem, seed=3)

@@ -1,5 +1,7 @@
 """The parts of the surrogate against definitions written out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from algorithm_toys import ERROR, LATENCY, MACS, PARAMS, Run, toy_problem, toy_scores, toy_space
@@ -226,3 +228,18 @@ def test_another_seed_is_asked_where_noise_hides_the_front() -> None:
     again = [trial for trial in toy.trials if trial.replicate > 0]
     assert again and all(trial.replicate < 5 for trial in again)
     assert len({(trial.genotype, trial.replicate) for trial in toy.trials}) == len(toy.trials)
+
+
+def test_forecasts_of_pruned_trials_are_learnt_from_but_are_no_points() -> None:
+    toy = Run(toy_problem(objectives=[ERROR, MACS]))
+    toy.go(RandomSearch(toy.problem, seed=4), evaluations=16)
+    toy.start(RandomSearch(toy.problem, seed=5).ask(toy, 8))
+    asked = Surrogate(toy.problem, seed=0).ask(toy, 4)
+    toy.finish(pruned=lambda trial: True)
+    past = History(toy.problem).read(toy.trials)
+    assert len(past.points) == 16 and past.pruned.tolist() == [list(t.genotype) for t in toy.trials[16:]]
+    expected = [toy_scores(t.genotype, seed=t.seed) for t in toy.trials[16:]]
+    assert past.forecasts.tolist() == [[scores["error"], scores["macs"]] for scores in expected]
+    assert Surrogate(toy.problem, seed=0).ask(toy, 4) != asked
+    toy.trials[16:] = [replace(trial, details={}) for trial in toy.trials[16:]]
+    assert len(History(toy.problem).read(toy.trials).pruned) == 0
