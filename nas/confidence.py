@@ -67,7 +67,7 @@ def deviation(member: Member, objective: Objective, noise: Noise) -> float:
 
 
 def confidence(trials: Sequence[Trial], objectives: Sequence[Objective], *, images: int) -> dict[str, float]:
-    """The probability that an architecture is non-dominated, by key, for all that finished: a Monte Carlo of 1,000 draws."""
+    """The probability that an architecture is non-dominated, by key, for all that finished: a Monte Carlo of 1,000 draws, fewer of long runs."""
     everyone = members(trials)
     if not everyone:
         return {}
@@ -81,12 +81,24 @@ def confidence(trials: Sequence[Trial], objectives: Sequence[Objective], *, imag
 def _shares(points: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:
     """How often each of (n, m) points, each value drawn anew with its deviation, is non-dominated: (n,)."""
     generator = np.random.default_rng(0)
-    draws = 1 if not spread.any() else DRAWS
+    few = np.flatnonzero(_contenders(points, spread))
+    # A long run has so many contenders that fewer draws must do: 100 of them are within 10 % at 95 %.
+    draws = 1 if not spread.any() else max(100, min(DRAWS, 1_000_000 // len(few)))
     wins = np.zeros(len(points))
     for _ in range(draws):
-        wins += pareto.non_dominated(points + spread * generator.standard_normal(points.shape))
+        drawn = points[few] + spread[few] * generator.standard_normal((len(few), points.shape[1]))
+        wins[few] += pareto.non_dominated(drawn)
     shares: NDArray[np.float64] = wins / draws
     return shares
+
+
+def _contenders(points: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of (n, m) points may be non-dominated at all: at their best no other dominates them at its worst, four deviations away."""
+    best, worst = points - 4 * spread, points + 4 * spread
+    front = np.unique(worst[pareto.non_dominated(worst)], axis=0)[None]
+    beaten = np.all(front <= best[:, None], axis=2) & np.any(front < best[:, None], axis=2)
+    contenders: NDArray[np.bool_] = ~np.any(beaten, axis=1)
+    return contenders
 
 
 def _binomial(p: float, images: int) -> float:

@@ -155,9 +155,12 @@ def _png(archive: Any, found: list[Any], run: str) -> bytes:
 
 
 def _html(archive: Any, found: list[Any], run: str) -> bytes:
+    from nas.report.beside import beside
     from nas.report.page import page
+    from nas.run import RunFolder
 
-    return page(archive, found, title=Path(run).resolve().name, run=run).encode()
+    more = beside(RunFolder.open(run), archive)
+    return page(archive, found, title=Path(run).resolve().name, run=run, beside=more).encode()
 
 
 if __name__ == "__main__":

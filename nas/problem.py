@@ -28,7 +28,12 @@ class Limit:
         return scores[self.name] <= self.value if self.relation == "<=" else scores[self.name] >= self.value
 
     def __str__(self) -> str:
-        return f"{self.name}{self.relation}{self.value:g}"
+        """As it is typed: `macs<=5M`."""
+        for suffix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)):
+            number = f"{self.value / size:g}"
+            if self.value >= size and float(number) * size == self.value:
+                return f"{self.name}{self.relation}{number}{suffix}"
+        return f"{self.name}{self.relation}{self.value!r}"
 
 
 @dataclass(frozen=True)

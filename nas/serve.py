@@ -21,6 +21,7 @@ from typing import Any
 
 from nas.archive import Archive, open_study
 from nas.errors import INTERRUPTED, UserError
+from nas.report.beside import beside
 from nas.report.page import policy, render, to_json
 from nas.report.page_data import page_data
 from nas.run import RunFolder
@@ -52,7 +53,8 @@ class Source:
                 try:
                     archive = Archive(self._study, space=None)
                     title = self._folder.path.resolve().name
-                    data = page_data(archive, archive.front(), title=title, run=self._run)
+                    more = beside(self._folder, archive)
+                    data = page_data(archive, archive.front(), title=title, run=self._run, beside=more)
                 except (KeyError, ValueError, TypeError, OSError) as error:
                     if not self._data:
                         raise

@@ -22,11 +22,13 @@ WORDS = {
 
 def write_report(folder: RunFolder, archive: Archive) -> None:
     """Writes `report.html` into the run's folder, once a trial has finished."""
+    from nas.report.beside import beside
     from nas.report.page import page
 
     found = archive.front()
     if found:
-        text = page(archive, found, title=folder.path.resolve().name, run=str(folder.path))
+        title, more = folder.path.resolve().name, beside(folder, archive)
+        text = page(archive, found, title=title, run=str(folder.path), beside=more)
         write_atomically(folder.path / "report.html", text.encode())
 
 

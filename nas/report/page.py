@@ -21,13 +21,16 @@ from nas.report.page_data import page_data
 
 if TYPE_CHECKING:
     from nas.archive import Archive
+    from nas.report.beside import Beside
 
 SCRIPTS = ("core", "front", "drawing", "parallel", "evidence", "table", "main")
 
 
-def page(archive: Archive, front: Sequence[Member], *, title: str, run: str | None = None) -> str:
-    """The page of a run; `run` is the path that its commands name."""
-    return render(page_data(archive, front, title=title, run=run), live=False)
+def page(
+    archive: Archive, front: Sequence[Member], *, title: str, run: str | None = None, beside: Beside | None = None
+) -> str:
+    """The page of a run; `run` is the path that its commands name, `beside` what its folder tells besides the scores."""
+    return render(page_data(archive, front, title=title, run=run, beside=beside), live=False)
 
 
 def render(data: Mapping[str, Any], *, live: bool) -> str:

@@ -12,24 +12,30 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evaluators.objective import OBJECTIVES, Objective
+from nas.confidence import FRACTIONS
 from nas.failures import KINDS
 from nas.members import Member, members
 from nas.pick import knee_of
 from nas.problem import STATES, Trial
+from nas.report.beside import Beside
 from nas.report.facts import columns, drawable, facts
 from nas.report.history import history
 from nas.report.importance import LEAST_TRIALS, importance
 
 if TYPE_CHECKING:
     from nas.archive import Archive
+    from nas.training.results import Result
 
 FAILURES_SHOWN = 20
 CHOICES_RANKED = 20
 BY_STAGE = {"macs": "macs_by_stage", "latency": "latency_ms_by_stage"}
 
 
-def page_data(archive: Archive, front: Sequence[Member], *, title: str, run: str | None = None) -> dict[str, Any]:
+def page_data(
+    archive: Archive, front: Sequence[Member], *, title: str, run: str | None = None, beside: Beside | None = None
+) -> dict[str, Any]:
     """The data of one page; `run` is the path that commands name, the title where none is given."""
+    more = beside or Beside()
     everyone = members(archive.trials)
     axes = _axes(archive.objectives, everyone)
     drawn = [drawable(member.trial.architecture) for member in everyone]
@@ -54,7 +60,10 @@ def page_data(archive: Archive, front: Sequence[Member], *, title: str, run: str
                 "replicates": member.replicates,
                 "front": member.trial.key in leading,
                 "scores": [_finite(member.scores.get(axis.name)) for axis in axes],
-                "spread": [_spread(axis, groups[member.trial.key]) for axis in axes],
+                "spread": [_spread(axis, groups[member.trial.key], more) for axis in axes],
+                "sure": _finite(more.confidence.get(member.trial.key)),
+                "measured": _measured(more.measured.get(member.trial.key, {}), axes),
+                "trained": [_trained(result) for result in more.trained if result.key == member.trial.key],
                 "architecture": architecture,
                 "shares": {name: _shares(member.trial, detail, architecture) for name, detail in BY_STAGE.items()},
             }
@@ -90,19 +99,35 @@ def _groups(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
     return groups
 
 
-def _spread(axis: Objective, group: Sequence[Trial]) -> dict[str, Any] | None:
-    """What an error bar shows: one standard deviation of replicates, or the quartiles of the timed passes of a single one."""
+def _spread(axis: Objective, group: Sequence[Trial], more: Beside) -> dict[str, Any] | None:
+    """What an error bar shows: one standard deviation of a training, from its own replicates or else pooled, or a latency's interval."""
     values = [float(trial.scores[axis.name]) for trial in group if axis.name in trial.scores]
     if len(values) > 1:
         mean, deviation = statistics.fmean(values), statistics.stdev(values)
         if deviation > 0:
             return {"low": mean - deviation, "high": mean + deviation, "of": f"± 1 s.d. of {len(values)} replicates"}
         return None
+    noise = _finite(more.deviations.get(group[0].key, {}).get(axis.name))
+    if noise:
+        return {
+            "low": max(0.0, values[0] - noise),
+            "high": min(FRACTIONS[axis.unit], values[0] + noise),
+            "of": f"± 1 s.d. of one training, from {more.basis}",
+        }
     latency = group[0].details.get("latency")
     if axis.name != "latency_ms" or not isinstance(latency, Mapping):
         return None
     low, high = _finite(latency.get("lower_ms")), _finite(latency.get("upper_ms"))
-    return None if low is None or high is None else {"low": low, "high": high, "of": "quartiles of the timed passes"}
+    return None if low is None or high is None else {"low": low, "high": high, "of": "95 % interval of the median"}
+
+
+def _measured(rows: Mapping[str, Mapping[str, float]], axes: Sequence[Objective]) -> list[float | None]:
+    """Latencies that were measured whole where the score is a table's, by axis."""
+    return [_finite(rows.get(axis.name, {}).get("median_ms")) for axis in axes]
+
+
+def _trained(result: Result) -> dict[str, Any]:
+    return {"label": result.label, "seeds": len(result.accuracies), "accuracy": str(result)}
 
 
 def _shares(trial: Trial, detail: str, architecture: Mapping[str, Any] | None) -> list[float] | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evaluators.objective import OBJECTIVES, Objective
-from nas.confidence import Settler, confidence, deviation, noise_of
+from nas.confidence import Settler, _contenders, _shares, confidence, deviation, noise_of
 from nas.members import members
+from nas.pareto import non_dominated
 from nas.problem import Problem, Trial
 from search_spaces.space import Choice, Space
 
@@ -36,6 +38,18 @@ def test_the_cheapest_is_certain_and_the_hopeless_is_not() -> None:
     trials = [trial(0, 0.6, 1.0), trial(1, 0.95, 2.0), trial(2, 0.5, 3.0)]
     found = confidence(trials, (ACCURACY, MACS), images=N)
     assert found["k0"] == 1 and found["k1"] == 1 and found["k2"] == 0
+
+
+def test_those_without_a_chance_are_left_out_of_the_draws_and_change_nothing() -> None:
+    generator = np.random.default_rng(1)
+    points = generator.random((300, 3))
+    spread = np.stack([0.02 * generator.random(300), np.zeros(300), 0.01 * np.ones(300)], axis=1)
+    contenders = _contenders(points, spread)
+    assert non_dominated(points).sum() < contenders.sum() < 300
+    draws = [points + spread * generator.standard_normal(points.shape) for _ in range(300)]
+    naive = np.mean([non_dominated(drawn) for drawn in draws], axis=0)
+    assert not naive[~contenders].any()
+    assert _shares(points, spread) == pytest.approx(naive, abs=0.12)
 
 
 def test_noise_is_pooled_over_repeated_trainings() -> None:

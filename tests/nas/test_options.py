@@ -15,6 +15,7 @@ from nas.config import SearchConfig, parse_limit
 from nas.errors import UserError
 from nas.options import add_arguments, at_least, option, resolve, to_toml
 from nas.plan import recipe_of
+from nas.problem import Limit
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,17 @@ def test_the_search_config_round_trips(tmp_path: Path) -> None:
 )
 def test_limits(text: str, value: float) -> None:
     assert parse_limit(text).value == value
+
+
+@pytest.mark.parametrize("text", ["macs<=5M", "params>=1.5k", "macs<=3G", "latency_ms<=0.5", "params<=12", "macs<=0.0"])
+def test_a_limit_is_shown_as_it_is_typed(text: str) -> None:
+    assert str(parse_limit(text)) == text
+
+
+@given(st.floats(0, 1e12))
+def test_a_limit_that_was_shown_can_be_typed(value: float) -> None:
+    limit = Limit("macs", "<=", value)
+    assert parse_limit(str(limit)).value == value
 
 
 @pytest.mark.parametrize("text", ["macs", "macs<20", "macs<=", "<=3", "macs<=3X", "macs<=-1"])

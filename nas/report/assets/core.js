@@ -48,6 +48,7 @@ function say(text) {
 function format(value, unit) {
   if (value === null || value === undefined) return "–";
   if (unit === "fraction") return `${(100 * value).toFixed(2)} %`;
+  if (unit === "probability") return `${(100 * value).toFixed(0)} %`;
   if (unit === "parameters" || unit === "multiply-adds") {
     for (const [suffix, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
       if (Math.abs(value) >= size) return `${digits(value / size)} ${suffix}`;
@@ -63,7 +64,9 @@ const plural = (n, word, many = `${word}s`) => `${n} ${n === 1 ? word : many}`;
 // Axes and members
 
 const TRIAL = { name: "trial", unit: "", goal: null, objective: false };
-const axes = () => [...state.data.axes, TRIAL];
+const SURE = { name: "sure", unit: "probability", goal: null, objective: false };
+const told = () => members().some((member) => typeof member.sure === "number");
+const axes = () => [...state.data.axes, ...(told() ? [SURE] : []), TRIAL];
 const axisOf = (name) => axes().find((axis) => axis.name === name) ?? TRIAL;
 const isLog = (axis) => axis.goal !== null && axis.unit !== "fraction";
 const members = () => state.data.members;
@@ -71,7 +74,7 @@ const chosen = () => members().find((member) => member.key === state.key) ?? nul
 
 function scoreOf(member, axis) {
   const at = state.data.axes.findIndex((one) => one.name === axis.name);
-  return at < 0 ? member.number : member.scores[at];
+  return at >= 0 ? member.scores[at] : axis.name === SURE.name ? member.sure : member.number;
 }
 
 function spreadOf(member, axis) {
@@ -184,7 +187,7 @@ const PLOT = { responsive: true, displayModeBar: coarse() ? false : "hover", dis
 
 /** Ticks of an axis with the units of its scores; costs at 1, 2 and 5 of each decade. */
 function ticks(axis, values) {
-  if (axis.unit === "fraction") return { tickformat: ".3~%" };
+  if (axis.unit === "fraction" || axis.unit === "probability") return { tickformat: ".3~%" };
   if (!isLog(axis) || !values.length) return {};
   const low = Math.min(...values), high = Math.max(...values);
   const steps = high / low > 3000 ? [1] : high / low > 8 ? [1, 2, 5] : high / low > 2 ? [1, 1.5, 2, 3, 5, 7] : [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9];

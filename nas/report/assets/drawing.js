@@ -24,11 +24,16 @@ function drawChosen() {
 }
 
 function scoreList(member) {
-  return el("dl", { class: "scores" }, state.data.axes.map((axis) => {
+  const entry = (name, value, ...more) => el("div", {}, el("dt", {}, name), el("dd", {}, value, ...more));
+  return el("dl", { class: "scores" }, state.data.axes.map((axis, i) => {
     const spread = spreadOf(member, axis);
-    return el("div", {}, el("dt", {}, label(axis)), el("dd", {}, format(scoreOf(member, axis), axis.unit),
-      spread ? el("small", { title: spread.of }, rangeIn(spread.low, spread.high, axis.unit).replace(/ ms$/, "")) : null));
-  }), member.replicates > 1 ? el("div", {}, el("dt", {}, "mean of"), el("dd", {}, `${member.replicates} replicates`)) : null);
+    const whole = member.measured[i];
+    return entry(label(axis), format(scoreOf(member, axis), axis.unit),
+      spread ? el("small", { title: spread.of }, rangeIn(spread.low, spread.high, axis.unit).replace(/ (ms|%)$/, "")) : null,
+      whole === null ? null : el("small", { title: "the whole network timed; the score is the latency table's" }, `measured ${format(whole, axis.unit)}`));
+  }), told() ? entry("sure", format(member.sure, SURE.unit)) : null,
+  member.replicates > 1 ? entry("mean of", `${member.replicates} replicates`) : null,
+  member.trained.map((result) => entry(`trained: ${result.label}`, result.accuracy, el("small", {}, "test accuracy"))));
 }
 
 /** Slabs as a paper would draw them: height for the resolution, thickness for the width, one a block, colour for the operator. */

@@ -44,6 +44,7 @@ function drawFront() {
     yaxis: { title: { text: title(y), standoff: 12 }, ...ticks(y, values(y)) },
     coloraxis: colours.axis,
   });
+  drawLegend(colours); // first, since the chart takes the height that is left
   const node = byId("front");
   const first = !node.classList.contains("js-plotly-plot");
   Plotly.react(node, traces, look, PLOT);
@@ -56,7 +57,6 @@ function drawFront() {
   }
   node.setAttribute("aria-label", `${title(y)} against ${title(x)}: ${plural(members().length, "architecture")}, ` +
     `${shown.walk.length} of them on the front.`);
-  drawLegend(colours);
 }
 
 function points(list, x, y, marker) {
@@ -82,7 +82,7 @@ function colouring(drawn) {
   if (state.colour === "operator") {
     return { marker: (list, plain) => ({ color: list.map((m) => (mainOperator(m) ? operatorColour(mainOperator(m)) : plain)) }), of: operatorOfMember, names: operators() };
   }
-  const axis = state.data.axes.find((one) => one.name === state.colour);
+  const axis = axes().find((one) => one.name === state.colour);
   if (!axis) return { marker: (_, plain) => ({ color: plain }), of: () => null };
   const position = (value) => (isLog(axis) ? Math.log10(Math.max(value, 1e-9)) : value);
   const values = drawn.map((member) => scoreOf(member, axis)).filter((value) => value !== null).map(position);
@@ -113,7 +113,7 @@ function drawLegend(colours) {
     el("li", {}, swatch(tone("faint"), "round"), "dominated"),
     el("li", {}, el("span", { style: { color: tone("accent") }, "aria-hidden": "true" }, "━"), "front of these two"),
     el("li", {}, swatch(tone("knee"), "diamond"), "knee"),
-    spread ? el("li", {}, el("span", { "aria-hidden": "true" }, "├┤"), "spread where measured") : null);
+    spread ? el("li", {}, el("span", { "aria-hidden": "true" }, "├┤"), "± 1 s.d., or interval") : null);
 }
 
 function showTip(curve, index) {
@@ -123,7 +123,8 @@ function showTip(curve, index) {
   const named = member.key === state.data.knee ? " · knee" : member.front ? " · front" : "";
   tip.replaceChildren(
     el("b", {}, `Trial ${member.number}`), el("span", { class: "muted" }, named),
-    el("p", {}, state.data.axes.map((axis) => el("span", {}, el("span", { class: "muted" }, `${label(axis)} `), el("b", {}, format(scoreOf(member, axis), axis.unit))))),
+    el("p", {}, state.data.axes.map((axis) => el("span", {}, el("span", { class: "muted" }, `${label(axis)} `), el("b", {}, format(scoreOf(member, axis), axis.unit)))),
+      told() ? el("span", {}, el("span", { class: "muted" }, "sure "), el("b", {}, format(member.sure, SURE.unit))) : null),
     stagesIn(member.architecture));
   const place = spot(curve, index);
   const card = tip.parentElement.getBoundingClientRect();

@@ -39,7 +39,7 @@ function drawControls() {
   const [second, first] = [state.data.axes[1]?.name ?? "trial", state.data.axes[0].name];
   if (!names.includes(state.x)) state.x = second;
   if (!names.includes(state.y)) state.y = first;
-  const shades = [...state.data.axes.filter((axis) => axis.name !== state.x && axis.name !== state.y).map((axis) => axis.name), ...(operators().length ? ["operator"] : []), "none"];
+  const shades = [...state.data.axes.filter((axis) => axis.name !== state.x && axis.name !== state.y).map((axis) => axis.name), ...(told() ? [SURE.name] : []), ...(operators().length ? ["operator"] : []), "none"];
   if (!shades.includes(state.colour)) state.colour = shades[0];
   const options = (node, list, now) => node.replaceChildren(...list.map((name) => el("option", { value: name, selected: name === now }, name === "operator" ? "main operator" : name === "none" ? "none" : label(axisOf(name)))));
   options(byId("x"), names, state.x);
@@ -55,6 +55,7 @@ function drawAll() {
   drawFailures();
   if (!some) return;
   if (!chosen()) state.key = state.data.knee ?? members()[0].key;
+  byId("sure-help").hidden = !told();
   drawControls();
   computeMatching();
   drawChosen();

@@ -1,6 +1,7 @@
 import json
 import math
 import statistics
+from pathlib import Path
 
 import pytest
 from synthetic import Synthetic, synthetic
@@ -8,7 +9,9 @@ from synthetic import Synthetic, synthetic
 from evaluators.objective import OBJECTIVES
 from nas.pick import knee_of
 from nas.problem import Trial
+from nas.report.beside import Beside
 from nas.report.page_data import page_data
+from nas.training.results import Result
 
 
 def data_of(archive: Synthetic, **options: str) -> dict:
@@ -42,7 +45,7 @@ def test_failures_are_counted_by_kind_and_have_no_scores() -> None:
     assert all(len(failure["examples"]) <= 20 and failure["meaning"] for failure in data["failures"])
 
 
-def test_replicates_give_a_mean_and_its_spread_and_a_single_latency_its_quartiles() -> None:
+def test_replicates_give_a_mean_and_its_spread_and_a_single_latency_its_interval() -> None:
     archive = synthetic(20, objectives="accuracy,latency_ms", failed=0, replicates=1)
     first, second, *_ = data_of(archive)["members"]
     pair = [t.scores["accuracy"] for t in archive.trials if t.key == archive.trials[0].key]
@@ -85,3 +88,34 @@ def test_a_run_without_a_finished_trial_has_data_too() -> None:
 
 def test_everything_is_strict_json() -> None:
     json.dumps(data_of(synthetic(40, replicates=5)), allow_nan=False)
+
+
+def beside_of(archive: Synthetic, tmp_path: Path) -> Beside:
+    key = archive.front()[0].trial.key
+    end = {"seed": 0, "test_accuracy": 0.9}
+    return Beside(
+        confidence={trial.key: 0.25 for trial in archive.trials},
+        deviations={trial.key: {"accuracy": 0.01} for trial in archive.trials},
+        basis="287 validation images",
+        measured={key: {"latency_ms": {"median_ms": 3.5}}},
+        trained=[Result(tmp_path, {"key": key, "label": "full, 100 epochs", "seeds": [end]})],
+    )
+
+
+def test_what_stands_beside_the_scores_is_told(tmp_path: Path) -> None:
+    archive = synthetic(60, objectives="accuracy,latency_ms", failed=0, replicates=1)
+    more, key = beside_of(archive, tmp_path), archive.front()[0].trial.key
+    found = {m["key"]: m for m in page_data(archive, archive.front(), title="run", beside=more)["members"]}  # type: ignore[arg-type]
+    first, other = found[key], found[archive.trials[2].key]
+    assert first["sure"] == other["sure"] == 0.25
+    assert first["measured"] == [None, 3.5, None, None] and other["measured"] == [None] * 4
+    assert first["trained"] == [{"label": "full, 100 epochs", "seeds": 1, "accuracy": "90.00 % (1 seed)"}]
+    spread = other["spread"][0]
+    assert spread["high"] - spread["low"] == pytest.approx(0.02) and "from 287 validation images" in spread["of"]
+    own = next(m for m in found.values() if m["replicates"] == 2)
+    assert own["spread"][0]["of"] == "± 1 s.d. of 2 replicates"
+
+
+def test_without_a_folder_nothing_stands_beside() -> None:
+    member = data_of(synthetic(20))["members"][0]
+    assert member["sure"] is None and member["trained"] == [] and set(member["measured"]) == {None}

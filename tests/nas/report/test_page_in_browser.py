@@ -13,7 +13,9 @@ from synthetic import Synthetic, synthetic
 from evaluators.objective import OBJECTIVES
 from nas.pick import knee_of
 from nas.problem import Trial
+from nas.report.beside import Beside
 from nas.report.page import page
+from nas.training.results import Result
 
 Visit = Callable[..., Watched]
 HOSTILE = "</script><img src=x onerror='window.hit=1'><b>"
@@ -116,6 +118,40 @@ def test_error_bars_stand_where_a_spread_was_measured(visit: Visit, url: str) ->
     bars = watched.page.evaluate("document.getElementById('front').data[4].error_x")
     assert sum(bars["array"]) > sum(bars["arrayminus"]) > 0  # passes are slower by more than they are faster
     assert watched.page.locator("#front .xerror").count() > 0
+
+
+@pytest.mark.parametrize("device", [{}, {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}])
+def test_how_sure_a_member_is_and_its_full_training_stand_on_the_page(
+    visit: Visit, archive: Synthetic, tmp_path: Path, device: dict[str, Any]
+) -> None:
+    keys = [member.trial.key for member in archive.front()]
+    trained = Result(tmp_path, {"key": keys[0], "label": HOSTILE, "seeds": [{"seed": 0, "test_accuracy": 0.91}]})
+    more = Beside(
+        confidence={trial.key: 0.05 for trial in archive.trials} | {keys[0]: 0.73, keys[1]: 0.99},
+        deviations={trial.key: {"accuracy": 0.01} for trial in archive.trials},
+        basis="287 validation images",
+        measured={keys[0]: {"latency_ms": {"median_ms": 3.21}}},
+        trained=[trained],
+    )
+    path = tmp_path / "report.html"
+    path.write_text(page(archive, archive.front(), title="run", beside=more), encoding="utf-8")  # type: ignore[arg-type]
+    watched = visit(path.as_uri(), **device)
+    table = watched.page.locator("#trials-table")
+    assert "Trained in full, test accuracy" in table.inner_text() and "91.00 % (1 seed)" in table.inner_text()
+    table.get_by_role("button", name="sure").click()
+    table.get_by_role("button", name="sure").click()
+    first = table.locator("tbody tr").first
+    assert "99 %" in first.inner_text()
+    table.locator("tbody tr").nth(1).get_by_role("button").click()
+    scores = watched.page.locator("#chosen .scores").inner_text()
+    assert (
+        "sure\n73 %" in scores and "measured 3.21 ms" in scores and "91.00 % (1 seed)" in scores and HOSTILE in scores
+    )
+    assert watched.page.evaluate("window.hit") is None
+    watched.page.get_by_label("Colour").select_option("sure")
+    bars = watched.page.evaluate("document.getElementById('front').data[4].error_y.array")
+    assert all(bar > 0 for bar in bars) and watched.page.locator("#sure-help").is_visible()
+    assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_brushing_an_axis_filters_the_whole_page(visit: Visit, url: str, archive: Synthetic) -> None:
