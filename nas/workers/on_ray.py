@@ -66,6 +66,16 @@ class _Ready:
     node: str
 
 
+@dataclass(frozen=True)
+class _Job:
+    """An evaluation on an actor since a moment; `begun` has an answer once the actor has come to it."""
+
+    evaluation: Evaluation
+    worker: _Ready
+    begun: Any
+    since: float
+
+
 class OnRay:
     """A pool of actors. Each runs one evaluation at a time and is killed, and replaced, when it dies or overruns its time.
 
@@ -91,7 +101,8 @@ class OnRay:
         )
         self._starting: dict[Any, Any] = {}
         self._idle: list[_Ready] = []
-        self._running: dict[Any, tuple[Evaluation, _Ready, float]] = {}
+        self._running: dict[Any, _Job] = {}
+        self._waiting: list[Evaluation] = []  # whose actor died before it came to them
         try:
             self._fill()
             while not self._idle:
@@ -108,7 +119,8 @@ class OnRay:
     def submit(self, evaluation: Evaluation) -> None:
         """Starts an evaluation on an idle actor."""
         worker = self._idle.pop()
-        self._running[worker.actor.run.remote(evaluation)] = (evaluation, worker, time.monotonic())
+        begun = worker.actor.ready.remote()
+        self._running[worker.actor.run.remote(evaluation)] = _Job(evaluation, worker, begun, time.monotonic())
 
     def wait(self, seconds: float) -> list[Outcome]:
         """Outcomes that have come in, those of lost and of overdue actors too.
@@ -129,14 +141,16 @@ class OnRay:
             if reference in self._starting:
                 self._join(reference)
             else:
-                outcomes.append(self._collect(reference))
+                outcomes += self._collect(reference)
+        while self._waiting and self._idle:
+            self.submit(self._waiting.pop(0))
         outcomes += [self._give_up(reference) for reference in self._overdue()]
         self._fill()
         return outcomes
 
     def close(self) -> None:
         """Ends the actors, and Ray if it was started here."""
-        workers = [worker.actor for _, worker, _ in self._running.values()] + [worker.actor for worker in self._idle]
+        workers = [job.worker.actor for job in self._running.values()] + [worker.actor for worker in self._idle]
         for actor in [*workers, *self._starting.values()]:
             self._ray.kill(actor)
         self._running.clear()
@@ -181,29 +195,40 @@ class OnRay:
         self._crashes = 0
         self._idle.append(_Ready(actor, node))
 
-    def _collect(self, reference: Any) -> Outcome:
-        evaluation, worker, _ = self._running.pop(reference)
+    def _collect(self, reference: Any) -> list[Outcome]:
+        """The outcome of an evaluation that has come back; none where its actor had died idle, for then another one takes it."""
+        job = self._running.pop(reference)
         try:
             outcome: Outcome = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            self._ray.kill(worker.actor)  # dead already, or in no state to be trusted
-            return _lost(evaluation, error)
-        self._idle.append(worker)
-        return outcome
+            self._ray.kill(job.worker.actor)  # dead already, or in no state to be trusted
+            if not self._begun(job):
+                self._waiting.append(job.evaluation)
+                return []
+            return [_lost(job.evaluation, error)]
+        self._idle.append(job.worker)
+        return [outcome]
+
+    def _begun(self, job: _Job) -> bool:
+        try:
+            self._ray.get(job.begun, timeout=0)
+        except self._ray.exceptions.RayError:
+            return False
+        return True
 
     def _overdue(self) -> list[Any]:
         now = time.monotonic()
         return [
             reference
-            for reference, (evaluation, _, start) in self._running.items()
-            if evaluation.timeout and now - start > evaluation.timeout + GRACE_SECONDS
+            for reference, job in self._running.items()
+            if job.evaluation.timeout and now - job.since > job.evaluation.timeout + GRACE_SECONDS
         ]
 
     def _give_up(self, reference: Any) -> Outcome:
-        evaluation, worker, start = self._running.pop(reference)
-        self._ray.kill(worker.actor)
-        message = f"no answer {time.monotonic() - start:.0f} s after the start; the worker was ended"
-        return Outcome(evaluation.number, evaluation.phase, failure="timed_out", message=message)
+        job = self._running.pop(reference)
+        self._ray.kill(job.worker.actor)
+        message = f"no answer {time.monotonic() - job.since:.0f} s after the start; the worker was ended"
+        return Outcome(job.evaluation.number, job.evaluation.phase, failure="timed_out", message=message)
 
 
 def _lost(evaluation: Evaluation, error: BaseException) -> Outcome:

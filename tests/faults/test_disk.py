@@ -7,9 +7,11 @@ import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ from nas import run as run_module
 from nas import storage
 from nas.archive import Archive
 from nas.errors import UserError, run_command
+from nas.health import examine
 from nas.run import RunFolder
 from tests.faults.driver import session
 
+NOBODY = 65534
 OPTIONS: dict[str, Any] = {"config": {"budget": 12, "backend": "in_process", "algorithm": "random"}, "stub": {}}
 
 
@@ -200,13 +204,57 @@ def test_two_drivers_that_make_the_same_run(tmp_path: Path) -> None:
     assert after == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_run_that_became_read_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    session(tmp_path / "run", options()).run()
-    (tmp_path / "run").chmod(0o500)
-    (tmp_path / "run" / "lock").chmod(0o400)
-    assert command(tmp_path / "run", options(budget=20)) == 2
-    assert "Permission denied" in capsys.readouterr().err
+@contextmanager
+def as_nobody(*paths: Path) -> Iterator[None]:
+    """Root may write everywhere, so in the block it is somebody else, to whom the paths belong."""
+    if os.geteuid():
+        yield
+        return
+    for path in paths:
+        os.chown(path, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody can get at; pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory(prefix="nas-faults-", dir="/tmp") as folder:
+        os.chmod(folder, 0o755)  # noqa: S103
+        yield Path(folder)
+
+
+def test_a_run_that_became_read_only(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = open_folder / "run"
+    session(run, options()).run()
+    before = content(run)
+    for path in (run, run / "weights"):
+        path.chmod(0o500)
+    (run / "lock").chmod(0o400)
+    with as_nobody(run, *run.rglob("*")):
+        assert command(run, options(budget=20)) == 2
+        error = capsys.readouterr().err
+        assert "Permission denied" in error and "change its permissions" in error and len(error.splitlines()) == 1
+        faults = [check for check in examine(RunFolder(run)) if check.fault]
+        assert [check.what for check in faults] == ["folder"] and "chmod u+w" in faults[0].repair
+        assert Archive.open(run).count("finished") == 12  # it can be read
+    assert content(run) == before
+
+
+def test_a_study_that_became_read_only(open_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As when somebody else began the run: the folder can be written to, its study cannot."""
+    run = open_folder / "run"
+    session(run, options()).run()
+    before = (run / "study.journal").read_bytes()
+    (run / "study.journal").chmod(0o400)
+    with as_nobody(run, *run.rglob("*")):
+        assert command(run, options(budget=20)) == 2
+    error = capsys.readouterr().err
+    assert "Permission denied" in error and "study.journal" in error and len(error.splitlines()) == 1
+    assert (run / "study.journal").read_bytes() == before
 
 
 FOREIGN = {

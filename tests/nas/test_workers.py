@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
 import threading
 import time
@@ -102,6 +104,16 @@ def test_what_hangs_is_ended(ray: None, monkeypatch: pytest.MonkeyPatch, backend
     pool.close()
 
 
+def test_what_an_idle_worker_takes_with_it_is_nobodys_loss(ray: None) -> None:
+    """A worker that was killed while it was idle never began what it is given next: another one takes that, and no failure is told."""
+    pool = OnRay(stub(worker=True), workers=1)
+    process = collect(pool, [evaluation(0)])[0].details["worker"]
+    os.kill(process, signal.SIGKILL)
+    outcome = collect(pool, [evaluation(1)])[1]
+    assert outcome.failure is None and outcome.details["worker"] != process
+    pool.close()
+
+
 def test_the_time_of_a_trial_begins_when_its_worker_is_ready(ray: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_ray, "GRACE_SECONDS", 0.5)
     pool = OnRay(stub(start_seconds=3), workers=1)
@@ -141,6 +153,38 @@ def test_weights_go_to_a_url_and_their_checksum_is_kept(tmp_path: Path) -> None:
     fetch(url, tmp_path / "here")
     assert outcome.details["weights_sha256"] == digest(tmp_path / "here")
     assert [file.name for file in (tmp_path / "store").iterdir()] == ["abc.safetensors"]
+
+
+def test_weights_go_to_a_store_without_folders_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A store of objects, as S3 is one: no folders, no renaming but by copying; and one that breaks off in mid-copy."""
+    import fsspec
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    from nas.workers.safely import digest, fetch
+
+    class Objects(MemoryFileSystem):
+        protocol = "objects"
+        broken = False
+
+        def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
+            super().put_file(lpath, rpath, **options)
+            if Objects.broken:
+                self.pipe_file(rpath, self.cat_file(rpath)[:10])
+                raise OSError("the store closed the connection")
+
+    fsspec.register_implementation("objects", Objects, clobber=True)
+    workers = InProcess(stub(weights=True))
+    for place in ("memory://bucket/run", "objects://bucket/run"):
+        (outcome,) = collect(workers, [evaluation(0, weights=f"{place}/abc.safetensors")]).values()
+        assert outcome.failure is None, outcome.message
+        fetch(f"{place}/abc.safetensors", tmp_path / "here")
+        assert outcome.details["weights_sha256"] == digest(tmp_path / "here")
+    Objects.broken = True
+    (outcome,) = collect(workers, [evaluation(1, weights="objects://bucket/run/def.safetensors")]).values()
+    assert outcome.failure == "error" and "closed the connection" in outcome.message
+    with pytest.raises(FileNotFoundError):
+        fetch("objects://bucket/run/def.safetensors", tmp_path / "there")
+    assert not (tmp_path / "there").exists() and not list(tmp_path.glob("*.part"))
 
 
 def test_the_state_between_rungs_goes_to_a_url_and_comes_back(tmp_path: Path) -> None:
