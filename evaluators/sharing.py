@@ -42,7 +42,7 @@ def peak_memory_mb(architectures: Sequence[Any], recipe: Mapping[str, Any], data
     torch.cuda.reset_peak_memory_stats(place)
     for architecture in architectures:
         network = build(architecture).to(place)
-        train(network, few, replace(whole, epochs=1), seed=0, resolution=architecture.resolution)
+        train(network, few, replace(whole, epochs=1, rungs=()), seed=0, resolution=architecture.resolution)
         # The resized images of all parts lie on the device too, as they will in a worker.
         resident.at(architecture.resolution)
     peak = torch.cuda.max_memory_allocated(place) / 2**20

@@ -76,7 +76,9 @@ def _trial_seconds(plan: Plan, architecture: Any) -> float:
     rows = torch.arange(min(len(data.train), STEPS * recipe.batch_size), device=data.train.labels.device)
     few = replace(data, train=data.train.take(rows), _resized={})
     network = build(architecture).to(data.train.labels.device)
-    short = replace(recipe, epochs=1, recalibrate=0, batch_size=min(recipe.batch_size, max(2, len(rows) // 2)))
+    short = replace(
+        recipe, epochs=1, rungs=(), recalibrate=0, batch_size=min(recipe.batch_size, max(2, len(rows) // 2))
+    )
     train(network, few, short, seed=0, resolution=architecture.resolution)  # warms up
     trained = train(network, few, short, seed=0, resolution=architecture.resolution)
     start = time.perf_counter()
