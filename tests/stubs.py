@@ -88,6 +88,9 @@ class Instant:
 
             resource.setrlimit(resource.RLIMIT_AS, (1 << 33, resource.getrlimit(resource.RLIMIT_AS)[1]))
             bytearray(1 << 40)
+        if kind == "eat":
+            eaten = [bytearray(os.urandom(1 << 20) * 64) for _ in range(96)]  # 6 GB, unless somebody minds
+            raise RuntimeError(f"nobody minded {len(eaten)} pieces")
         if kind == "exit":
             raise SystemExit(3)
         if kind == "hang":
