@@ -1,0 +1,1 @@
+"""What stopping at rungs saves, and what it costs."""
