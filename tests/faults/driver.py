@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ import optuna  # noqa: F401  (so that what is killed is the search, not the impo
 
 from evaluators.evaluation import EvaluatorSpec
 from evaluators.objective import OBJECTIVES
-from evaluators.training.recipe import Recipe
 from nas.config import SearchConfig
 from nas.errors import run_command
-from nas.plan import Plan
+from nas.plan import Plan, recipe_of
 from nas.problem import Problem
 from nas.run import Place, RunFolder
 from nas.session import Session, new_place
@@ -51,7 +51,7 @@ def session(run: Path, options: dict[str, Any]) -> Session:
     config = SearchConfig(**options["config"])
     plan = Plan(
         problem=toy_problem(*config.objectives),
-        recipe=Recipe(name="stub"),
+        recipe=replace(recipe_of(config), name="stub"),
         spec=EvaluatorSpec("tests.stubs:Instant", options["stub"]),
         data={"name": "toy", "classes": 10, "checksum": "0"},
         device="cpu",
