@@ -124,7 +124,7 @@ def read_trial(
 
 
 def _details(value: object, *, number: int) -> Mapping[str, Any]:
-    """Details, of which the scores at rungs are read again by whoever forecasts."""
+    """Details, of which the scores at rungs and the forecast of a pruned trial are read again."""
     details = _table(value, "details")
     steps = details.get("curve", [])
     if not isinstance(steps, list) or len(steps) > 1000:
@@ -134,6 +134,9 @@ def _details(value: object, *, number: int) -> Mapping[str, Any]:
             _number(score, f"{name[:60]} at a rung of trial {number}")
         if type(step.get("epoch")) is not int:
             raise ValueError(f"a step of the curve of trial {number} needs its epoch")
+    expected = _table(details.get("pruned", {}), f"the forecast of trial {number}").get("scores", {})
+    for name, score in _table(expected, f"the forecast of trial {number}").items():
+        _number(score, f"{name[:60]} in the forecast of trial {number}")
     return details
 
 

@@ -27,8 +27,8 @@ class Snapshot:
     `replicates` (k,) finished trials of each, `violation` (k,) by how much limits are broken, in units of the limits
     (0 when all are kept), `noise` (objectives,) variance of one evaluation, pooled over replicates, with `freedom`
     degrees; `pending` (p, genes) distinct architectures now running that have no finished trial; `running` (k,)
-    replicates under way of finished ones; `known` every genotype ever asked; `asked` the number of trials; `pruned_ids` (q,) of architectures stopped at a
-    rung and never finished, `forecasts` (q, objectives) what was expected of them.
+    replicates under way of finished ones; `known` every genotype ever asked; `asked` the number of trials; `pruned_ids`
+    (q,) of architectures stopped at a rung and never finished, `forecasts` (q, objectives) what was expected of them.
     """
 
     ids: NDArray[np.int64]

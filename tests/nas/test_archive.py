@@ -95,6 +95,11 @@ BAD_TRIALS: dict[str, dict[str, Any]] = {
     "an architecture of text": {"architecture": "x"},
     "details of text": {"details": "x"},
     "a replicate below 0": {"replicate": -1},
+    "a curve of text": {"details": {"curve": "up"}},
+    "a curve without epochs": {"details": {"curve": [{"accuracy": 0.5}]}},
+    "a curve of texts": {"details": {"curve": [{"epoch": 1, "accuracy": "high"}]}},
+    "a forecast in a list": {"details": {"pruned": [1]}},
+    "a forecast of nan": {"details": {"pruned": {"scores": {"accuracy": float("nan")}}}},
 }
 
 
