@@ -88,16 +88,26 @@ def is_plain_linear(layer: nn.Module, width: int) -> bool:
     )
 
 
-def with_fast_path(module: type[nn.Module], fast: Callable[[Any, Tensor], Tensor | None]) -> None:
-    """Makes `fast(self, x)` stand in for `module.forward` where x is usable; where it returns None the plain forward runs."""
+Fast = Callable[[Any, Tensor], Tensor | None]
+
+
+def with_fast_path(module: type[nn.Module], fast: Fast, *, compiled: Fast | None = None) -> None:
+    """Makes `fast(self, x)` stand in for `module.forward` where x is usable; where it returns None the plain forward runs.
+
+    `compiled` likewise stands in where a graph is compiled for this machine, though not exported to others.
+    """
     plain = module.forward
 
     @functools.wraps(plain)
     def forward(self: Any, x: Tensor) -> Any:
-        if usable(x):
+        y: Tensor | None = None
+        if torch.compiler.is_compiling():
+            if compiled is not None and not torch.compiler.is_exporting():
+                y = compiled(self, x)
+        elif usable(x):
             y = fast(self, x)
-            if y is not None:
-                return y
+        if y is not None:
+            return y
         return plain(self, x)
 
     name = "forward"

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import register_flop_formula
 
-from search_spaces.kernels.dispatch import channels_last, is_plain_linear
+from search_spaces.kernels.dispatch import available, channels_last, is_plain_linear
 from search_spaces.kernels.library import LIBRARY
 
 MOST_MEMBERS = 256  # of a subset: the picked one is noted in a byte
@@ -80,6 +81,53 @@ def pix_forward(
         torch.get_num_threads(),
     )
     return y, z, p, index
+
+
+def compiled_pix(layer: Layer, x: Tensor) -> Tensor | None:
+    """The layer's output as one operation of a compiled graph, or None: in training, and where the kernel does not apply.
+
+    What Inductor makes of the plain code takes far longer to compile and to run.
+    """
+    weight = layer.context.weight
+    if not available() or not (x.is_cpu and weight.is_cpu) or x.dim() != 4 or x.shape[1] != layer.channels:  # noqa: PLR2004
+        return None
+    if layer.zeta > MOST_MEMBERS or type(layer.context) is not nn.Linear or layer.context.bias is not None:
+        return None
+    if x.dtype is not torch.float32 or weight.dtype is not torch.float32 or torch.is_autocast_enabled("cpu"):
+        return None
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        return None
+    y: Tensor = pix_operation(x, weight, layer.zeta, layer.tau)
+    return y
+
+
+@torch.library.custom_op(
+    "nas::pix",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor x, Tensor weight, int zeta, float tau) -> Tensor",
+)
+def pix_operation(x: Tensor, weight: Tensor, zeta: int, tau: float) -> Tensor:
+    """`pix_forward` for compiled graphs: (N, C, H, W), (K, C) -> (N, K, H, W) in the layout of x."""
+    if x.numel() == 0:
+        empty: Tensor = _like(x, weight)
+        return empty
+    if not channels_last(x):
+        x = x.contiguous()
+    y: Tensor = pix_forward(x, weight.contiguous(), zeta=zeta, tau=tau)[0]
+    return y
+
+
+@pix_operation.register_fake
+def _like(x: Tensor, weight: Tensor, zeta: int = 0, tau: float = 0) -> Tensor:
+    layout = torch.channels_last if channels_last(x) else torch.contiguous_format
+    shape = (x.shape[0], weight.shape[0], *x.shape[2:])
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+
+
+@register_flop_formula(torch.ops.nas.pix)
+def _flops(x: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any) -> int:
+    return 2 * x[0] * weight[0] * weight[1]
 
 
 class FusedPiX(torch.autograd.Function):

@@ -8,8 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.kernels.dispatch import with_fast_path
-from search_spaces.kernels.pix import fast_pix
+from search_spaces.kernels.pix import compiled_pix, fast_pix
 from search_spaces.operators.layout import like_layout
+
+
+def largest_or_mean(x: Tensor, picks: Tensor, zeta: int) -> Tensor:
+    """Of each subset the maximum where `picks`, else the mean: (N, K·ζ, H, W), (N, K, 1, 1) -> (N, K, H, W)."""
+    wide = torch.float32 if x.dtype in {torch.bfloat16, torch.float16} else x.dtype
+    largest, total = x[:, ::zeta], x[:, ::zeta].to(wide)
+    for i in range(1, zeta):
+        part = x[:, i::zeta]
+        largest, total = torch.maximum(largest, part), total + part
+    return torch.where(picks, largest, (total / zeta).to(x.dtype))
 
 
 class PickOrMix(torch.autograd.Function):
@@ -21,13 +31,8 @@ class PickOrMix(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: Tensor, zeta: int, tau: float) -> Tensor:
         """(N, K·ζ, H, W), (N, K) -> (N, K, H, W)."""
-        wide = torch.float32 if x.dtype in {torch.bfloat16, torch.float16} else x.dtype
-        largest, total = x[:, ::zeta], x[:, ::zeta].to(wide)
-        for i in range(1, zeta):
-            part = x[:, i::zeta]
-            largest, total = torch.maximum(largest, part), total + part
         gate = p[:, :, None, None]
-        chosen = torch.where(gate < tau, largest, (total / zeta).to(x.dtype))
+        chosen = largest_or_mean(x, gate < tau, zeta)
         ctx.save_for_backward(x, p, chosen)
         ctx.zeta, ctx.tau = zeta, tau
         return gate.to(x.dtype) * chosen
@@ -37,6 +42,8 @@ class PickOrMix(torch.autograd.Function):
         """The picked gradient goes to the first maximal channel; dL/dp is the sum over pixels of chosen·dL/dy."""
         x, p, chosen = ctx.saved_tensors
         gate = p[:, :, None, None]
+        if torch.is_grad_enabled():  # to be differentiated again, as a function of x
+            chosen = largest_or_mean(x, gate < ctx.tau, ctx.zeta)
         scaled = grad * gate.to(x.dtype)
         mixed = torch.where(gate < ctx.tau, torch.zeros_like(scaled), scaled / ctx.zeta)
         left = (gate < ctx.tau).expand_as(chosen)
@@ -110,4 +117,4 @@ class PiX(nn.Module):
         return f"channels={self.channels}, zeta={self.zeta}, tau={self.tau}"
 
 
-with_fast_path(PiX, fast_pix)
+with_fast_path(PiX, fast_pix, compiled=compiled_pix)

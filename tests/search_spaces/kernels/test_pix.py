@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from search_spaces.kernels.dispatch import available, plain_operators
-from search_spaces.kernels.pix import FusedPiX, differentiable_pix, pix_forward
+from search_spaces.kernels.pix import FusedPiX, differentiable_pix, pix_forward, pix_operation
 from search_spaces.operators.pix import PiX
 
 pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
@@ -94,6 +95,33 @@ def test_gradients_can_be_differentiated_again(zeta):
     (wanted,) = torch.autograd.grad(y.square().sum(), double, create_graph=True)
     (wanted,) = torch.autograd.grad(wanted.square().sum(), double)
     torch.testing.assert_close(again.double(), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@torch.no_grad()
+def test_one_operation_of_a_compiled_graph(last):
+    layer, x, _ = prepared(3, 22, 4, 5, 6, last=last)
+    graphs = []
+    compiled = torch.compile(layer, backend=lambda graph, _: graphs.append(graph) or graph.forward, fullgraph=True)
+    got = compiled(x)
+    called = {node.target for node in graphs[0].graph.nodes if node.op == "call_function"}
+    assert called - {getattr} == {torch.ops.nas.pix.default}
+    assert torch.equal(got, layer(x)) and got.stride() == layer(x).stride()
+    torch.library.opcheck(pix_operation, (x, layer.context.weight, 4, 0.5))
+    with FlopCounterMode(display=False) as counter:
+        pix_operation(x, layer.context.weight, 4, 0.5)
+    assert counter.get_total_flops() == 2 * 3 * 22 * 6
+    exported = torch.export.export(layer, (x,))
+    assert not any("nas" in str(node.target) for node in exported.graph.nodes)
+
+
+def test_plain_where_a_compiled_graph_is_trained():
+    layer, x, _ = prepared(2, 16, 4, 3, 3, last=False)
+    graphs = []
+    compiled = torch.compile(layer, backend=lambda graph, _: graphs.append(graph) or graph.forward, fullgraph=True)
+    compiled(x).sum().backward()
+    assert torch.ops.nas.pix.default not in {node.target for node in graphs[0].graph.nodes}
+    assert layer.context.weight.grad.abs().sum() > 0
 
 
 def test_only_what_is_asked_for():

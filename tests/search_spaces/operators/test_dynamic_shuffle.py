@@ -70,10 +70,11 @@ def test_evaluation_is_binarised_training(per_group):
     assert len({tuple(row) for row in layer.order(x).tolist()}) > 1  # the order depends on the image
 
 
-def test_begins_as_the_fixed_shuffle():
+@pytest.mark.parametrize(("channels", "groups"), [(24, 3), (116, 2), (8, 2), (4, 2), (3, 3)])
+def test_begins_as_the_fixed_shuffle(channels, groups):
     torch.manual_seed(0)
-    x = torch.randn(2, 24, 4, 4)
-    assert torch.equal(DynamicShuffle(24, groups=3).eval()(x), channel_shuffle(x, 3))
+    x = torch.randn(8, channels, 4, 4)
+    assert torch.equal(DynamicShuffle(channels, groups=groups).eval()(x), channel_shuffle(x, groups))
 
 
 def test_straight_through_gradient_is_the_soft_one():

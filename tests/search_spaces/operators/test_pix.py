@@ -42,6 +42,7 @@ def test_gradients(zeta):
     x = torch.randn(2, 8, 3, 3, dtype=torch.float64, requires_grad=True)
     p = torch.rand(2, -(-8 // zeta), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x, p: pick_or_mix(x, p, zeta=zeta, tau=0.5), (x, p))
+    assert torch.autograd.gradgradcheck(lambda x, p: pick_or_mix(x, p, zeta=zeta, tau=0.5), (x, p))
     layer = PiX(8, zeta=zeta).double()
     assert torch.autograd.gradcheck(layer, (x,))
 
