@@ -1,4 +1,7 @@
-"""What runs a network's forward pass when it is timed: PyTorch as it is, compiled, or onnxruntime; it knows no clock."""
+"""What runs a network's forward pass when it is timed: PyTorch eagerly, compiled, or onnxruntime; it knows no clock.
+
+Each takes the network's inference form, which is what a user would deploy: batch norm costs nothing there.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from search_spaces.inference import optimise
+
 OPSET = 20
 Run = Callable[[], None]
 
 
 def _torch(network: nn.Module, x: Tensor) -> Run:
     """Eager, channels-last, which is what the operators are fastest in."""
-    network = network.to(memory_format=torch.channels_last)
+    network = optimise(network).to(memory_format=torch.channels_last)
     return _pass(network, x.contiguous(memory_format=torch.channels_last))
 
 
 def _compiled(network: nn.Module, x: Tensor) -> Run:
     """`torch.compile` with its own settings; the first call takes seconds to minutes."""
-    network = network.to(memory_format=torch.channels_last)
+    network = optimise(network).to(memory_format=torch.channels_last)
     return _pass(torch.compile(network), x.contiguous(memory_format=torch.channels_last))
 
 
@@ -65,7 +70,7 @@ def _exported(network: nn.Module, x: Tensor) -> bytes:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(action="ignore"):
         program = torch.onnx.export(
-            network.cpu().to(memory_format=torch.contiguous_format),
+            optimise(network).cpu().to(memory_format=torch.contiguous_format),
             (x.cpu().contiguous(),),
             opset_version=OPSET,
             dynamo=True,

@@ -1,6 +1,7 @@
 """The forms in which a network is handed over, how each is written and run, and the check that it computes what the network computes.
 
-Knows torch and ONNX only.
+A program and a graph are written from the network's inference form, whose batch norms are folded and which is plain operations
+wherever it is exported. Knows torch and ONNX only.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.errors import UserError
+from search_spaces.inference import optimise
 
 TOLERANCE = 1e-4
 OPSET = 20
@@ -33,7 +35,7 @@ def write_onnx(network: nn.Module, images: Tensor, path: Path) -> None:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
-            network,
+            optimise(network),
             (images[:2],),
             str(path),
             input_names=["images"],
@@ -50,7 +52,7 @@ def write_program(network: nn.Module, images: Tensor, path: Path) -> None:
     """Exports a `torch.export` program with a dynamic batch, to be opened with `torch.export.load`."""
     with warnings.catch_warnings(action="ignore"):
         program = torch.export.export(
-            network, (images[:2].contiguous(),), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
+            optimise(network), (images[:2].contiguous(),), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)
         )
         torch.export.save(program, str(path))
 
