@@ -6,13 +6,21 @@ they have to earn their place against plain parameters and MACs, which cost noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evaluators.training.data import Data
+from evaluators.training.train import normalise
+from search_spaces.architecture import Architecture
+from search_spaces.network import build
+
+BATCH = 64
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
 
 
@@ -89,3 +97,35 @@ ZERO_COST: dict[str, Callable[[nn.Module, Tensor, Tensor], float]] = {
     "grad_norm": grad_norm,
     "naswot": naswot,
 }
+
+
+class Scorer:
+    """Scores of freshly initialised networks by name, on one batch of a data set and on the CPU; `seconds` is what they cost."""
+
+    def __init__(self, names: Sequence[str], data: Data) -> None:
+        """
+        Raises:
+            ValueError: a score that there is not.
+        """
+        unknown = sorted(set(names) - set(ZERO_COST))
+        if unknown:
+            raise ValueError(f"scores of untrained networks are {', '.join(ZERO_COST)}, got {unknown[0]!r}")
+        self._scores = [ZERO_COST[name] for name in names]
+        self._data = data.limited(BATCH, seed=0)
+        self.seconds, self.networks = 0.0, 0
+
+    def __call__(self, architecture: Architecture) -> list[float]:
+        """The scores in the order of the names, NaN where the network cannot be built; the global generator stays as it was."""
+        start = time.process_time()
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                network = build(architecture)
+                at = self._data.at(architecture.resolution)
+                images, labels = next(at.train.batches(BATCH))
+                return [score(network, normalise(images, at), labels) for score in self._scores]
+        except ValueError:
+            return [math.nan] * len(self._scores)
+        finally:
+            self.seconds += time.process_time() - start
+            self.networks += 1

@@ -18,6 +18,14 @@ _SUFFIXES = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _LIMIT = re.compile(r"\s*([A-Za-z_@][\w@-]*)\s*(<=|>=)\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([kKmMgGtT]?)\s*")
 
 
+UNTRAINED = ("synflow", "grad_norm", "naswot")
+
+
+def _untrained(value: tuple[str, ...]) -> str | None:
+    faults = (one_of(UNTRAINED)(name) for name in value)
+    return next((fault for fault in faults if fault), None)
+
+
 @dataclass(frozen=True)
 class SearchConfig:
     """Everything that a search depends on; saved as `config.toml` with the run."""
@@ -79,6 +87,14 @@ class SearchConfig:
     reevaluate: bool = option(
         False,
         "let the surrogate ask for known front members again, with another seed, where that tells more",
+        group="how",
+    )
+    zero_cost: tuple[str, ...] = option(
+        (),
+        "scores of untrained networks that the surrogate learns from where it ranks better by them: "
+        + ", ".join(UNTRAINED),
+        metavar="A,B,…",
+        check=_untrained,
         group="how",
     )
     settle: int = option(

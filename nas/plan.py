@@ -61,6 +61,8 @@ def prepare(config: SearchConfig) -> Plan:
     """
     if config.reevaluate and config.algorithm != "surrogate":
         raise UserError(f"--reevaluate is the surrogate's, got --algorithm {config.algorithm}: leave one of them out")
+    if config.zero_cost and (config.algorithm != "surrogate" or config.space.startswith("table:")):
+        raise UserError("--zero-cost is for the surrogate, on a space whose networks can be built: leave it out")
     if config.space.startswith("table:"):
         return _prepare_table(config)
     faults: list[str] = []

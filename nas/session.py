@@ -29,6 +29,7 @@ from nas.plan import Plan, prepare
 from nas.problem import Algorithm, Trial
 from nas.progress import Progress
 from nas.run import FORMAT, Place, RunFolder, repair_tail, weights_name
+from nas.scoring import Scoring
 from nas.storage import public, readable
 from nas.workers.catalogue import BACKENDS
 
@@ -46,6 +47,7 @@ class Session:
     resumed: bool
     warm: Sequence[Trial] = ()
     archive: Archive = field(init=False)
+    scoring: Scoring | None = field(init=False, default=None)
 
     @property
     def rejected(self) -> int:
@@ -65,6 +67,9 @@ class Session:
             ending = self._search()
             if self.plan.tables and ending in {"budget", "exhausted"}:
                 self._remeasure()
+            if self.scoring is not None:
+                self.folder.log("scored", **self.scoring.facts())
+                print(self.scoring, flush=True)
             self.folder.log("ended", ending=ending, finished=self.archive.count("finished"))
         return ending
 
@@ -120,7 +125,9 @@ class Session:
 
     def _search(self) -> Ending:
         config, plan = self.config, self.plan
-        extra = {"reevaluate": True} if config.reevaluate else {}
+        extra: dict[str, Any] = {"reevaluate": True} if config.reevaluate else {}
+        if config.zero_cost:
+            self.scoring = extra["untrained"] = Scoring(config, plan)
         algorithm: Algorithm = ALGORITHMS[config.algorithm](plan.problem, seed=config.seed, warm=self.warm, **extra)
         budget = config.budget
         if config.settle:

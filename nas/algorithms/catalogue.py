@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,10 +46,10 @@ def _gp(problem: Problem, *, seed: int, warm: Sequence[Trial] = ()) -> Algorithm
     return gp(problem, seed=seed, warm=warm)
 
 
-def _surrogate(problem: Problem, *, seed: int, warm: Sequence[Trial] = (), reevaluate: bool = False) -> Algorithm:
+def _surrogate(problem: Problem, *, seed: int, warm: Sequence[Trial] = (), **more: Any) -> Algorithm:
     from nas.algorithms.surrogate import Surrogate
 
-    return Surrogate(problem, seed=seed, warm=warm, reevaluate=reevaluate)
+    return Surrogate(problem, seed=seed, warm=warm, **more)
 
 
 ALGORITHMS: dict[str, Callable[..., Algorithm]] = {

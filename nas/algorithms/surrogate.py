@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from nas.algorithms.acquisition import Acquisition, Modelled, references_of
 from nas.algorithms.count_model import CountModel
 from nas.algorithms.design import Design, size_of_design
+from nas.algorithms.features import Features
 from nas.algorithms.genes import Genes, as_tuples
 from nas.algorithms.history import History, Snapshot
-from nas.algorithms.models import Choice, Data, choose, milestone, spread
+from nas.algorithms.models import MARGIN, Choice, Data, choose, milestone, spread
 from nas.algorithms.novel import Novelty
 from nas.algorithms.pool import Pool
 from nas.algorithms.settle import settling
+from nas.algorithms.untrained import Score, Untrained
 from nas.algorithms.warp import WARPS
 from nas.pareto import non_dominated
 from nas.problem import Archive, Problem, Proposal, Trial
@@ -27,13 +29,26 @@ FEWEST = 4
 MOST_TRAINED = 600
 MOST_REPLICATES = 5
 FORECAST_WEIGHT = 0.5
+SHORTLIST = 24
 
 
 class Surrogate:
     """A designed start, then candidates of the greatest expected improvement, each as if those before had come true."""
 
-    def __init__(self, problem: Problem, *, seed: int, warm: Sequence[Trial] = (), reevaluate: bool = False) -> None:
-        """With `reevaluate`, front members may be asked again with another seed where that settles the front better."""
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        seed: int,
+        warm: Sequence[Trial] = (),
+        reevaluate: bool = False,
+        untrained: Score | None = None,
+    ) -> None:
+        """With `reevaluate`, front members may be asked again with another seed where that settles the front better.
+
+        `untrained` scores genotypes without training. Of those asked for are all that finished and, while the models rank better with
+        the scores than without, the candidates of a shortlist.
+        """
         self._problem = problem
         self._reevaluate = reevaluate
         self._seed = seed
@@ -43,7 +58,9 @@ class Surrogate:
         self._design: Design | None = None
         self._designed: dict[int, list[Genotype]] = {}
         self._count_models: dict[int, CountModel] = {}
-        self._choices: dict[tuple[int, bytes], Choice] = {}
+        self._choices: dict[tuple[int, bool], tuple[bytes, Choice]] = {}
+        self._score = untrained
+        self._untrained: Untrained | None = None
 
     def ask(self, archive: Archive, n: int) -> list[Proposal]:
         """Up to n new proposals; fewer when the space is used up."""
@@ -80,7 +97,7 @@ class Surrogate:
         """New genotypes, and at most one replicate that is worth more than all of them."""
         assert self._design is not None
         counts, features = self._design.counts, self._design.features
-        acquisition, members = self._acquisition(past, taken)
+        acquisition, members = self._acquisition(past, taken, features)
         parents = past.genes[members]
 
         def described(genes: Genes, counted: Array) -> tuple[Array, Array]:
@@ -94,8 +111,14 @@ class Surrogate:
             known=past.known | set(taken),
             generator=generator,
         )
-        rows, exact = described(genes, counts.all(genes))
         again = self._again(past, acquisition, members, worth) if self._reevaluate else []
+        better = self._better(past)
+        if better is not None:
+            features = better
+            genes = genes[np.argsort(-worth)[: max(SHORTLIST, n)]]
+            acquisition, _ = self._acquisition(past, taken, features)
+            worth = acquisition(*described(genes, counts.all(genes)))
+        rows, exact = described(genes, counts.all(genes))
         chosen: list[int] = []
         while len(chosen) < min(n, len(genes)):
             if chosen:
@@ -105,6 +128,23 @@ class Surrogate:
                 worth[chosen] = -np.inf
             chosen.append(int(np.argmax(worth)))
         return as_tuples(genes[chosen]), again
+
+    def _better(self, past: Snapshot) -> Untrained | None:
+        """Features with scores of untrained networks, where the models rank left-out folds clearly better by them."""
+        assert self._design is not None
+        if self._score is None:
+            return None
+        if self._untrained is None:
+            self._untrained = Untrained(self._design.features, self._score, sample=past.genes)
+        tau = [
+            [
+                self._choice(self._data(past, features, column), features, column).correlation
+                for column in self._design.counts.modelled
+            ]
+            for features in (self._untrained, self._design.features)
+        ]
+        self._score.advantage = float(np.mean(tau[0]) - np.mean(tau[1]))
+        return self._untrained if self._score.advantage > MARGIN else None
 
     def _again(
         self, past: Snapshot, acquisition: Acquisition, members: NDArray[np.int64], worth: Array
@@ -133,14 +173,15 @@ class Surrogate:
             self._count_models = {at: CountModel(self._problem.space, self._design.counts, genes)}
         return self._count_models[at]
 
-    def _acquisition(self, past: Snapshot, taken: list[Genotype]) -> tuple[Acquisition, NDArray[np.int64]]:
+    def _acquisition(
+        self, past: Snapshot, taken: list[Genotype], features: Features
+    ) -> tuple[Acquisition, NDArray[np.int64]]:
         """Models trained on all that finished, with what is under way believed, and the rows of the front."""
         assert self._design is not None
-        counts, features = self._design.counts, self._design.features
+        counts = self._design.counts
         counted = counts.all(past.genes)
         rows, exact = features(past.genes, counted), counts.objectives(counted)
-        pruned = features(past.pruned, counts.all(past.pruned)) if len(past.pruned) else rows[:0]
-        modelled = tuple(self._modelled(past, rows, pruned, column) for column in counts.modelled)
+        modelled = tuple(self._modelled(past, features, column) for column in counts.modelled)
         front = np.zeros((0, past.points.shape[1]))
         acquisition = Acquisition(counts.exact, modelled, front, ())
         settled = acquisition.points(rows, exact)
@@ -155,27 +196,36 @@ class Surrogate:
             acquisition = acquisition.believe(features(waiting, counted), counts.objectives(counted))
         return acquisition, best
 
-    def _modelled(self, past: Snapshot, rows: Array, pruned: Array, column: int) -> Modelled:
-        """A model of what finished and, at less weight, of what was expected of the pruned, lest their like be asked again."""
+    def _modelled(self, past: Snapshot, features: Features, column: int) -> Modelled:
         objective = self._problem.objectives[column]
         sign = 1.0 if objective.goal == "min" else -1.0
-        told = np.argsort(
-            np.concatenate([past.ids, past.pruned_ids])
-        )  # in the order of trials, so that the first stay the first
-        data = Data(
-            np.concatenate([rows, pruned])[told],
-            np.concatenate([past.points[:, column], past.forecasts[:, column]])[told],
-            np.concatenate([past.replicates.astype(np.float64), np.full(len(pruned), FORECAST_WEIGHT)])[told],
-        )
-        early = data[: milestone(len(data.rows))]
-        key = (column, early.rows.tobytes() + early.values.tobytes())
-        if key not in self._choices:
-            self._choices = {old: choice for old, choice in self._choices.items() if old[0] != column}
-            assert self._design is not None
-            self._choices[key] = choose(early, self._design.features, seed=self._seed)
-        choice = self._choices[key]
+        data = self._data(past, features, column)
+        choice = self._choice(data, features, column)
         warp = WARPS[choice.warp](data.values)
         some = spread(data.values, MOST_TRAINED)
         model = choice.train(data.rows[some], warp.forward(data.values)[some], data.weights[some])
         limits = tuple(limit for limit in self._problem.limits if limit.name == objective.name)
         return Modelled(column, sign, warp, model, limits)
+
+    def _data(self, past: Snapshot, features: Features, column: int) -> Data:
+        """What finished and, at less weight, what was expected of the pruned, lest their like be asked again."""
+        assert self._design is not None
+        counts = self._design.counts
+        rows = features(past.genes, counts.all(past.genes))
+        pruned = features(past.pruned, counts.all(past.pruned)) if len(past.pruned) else rows[:0]
+        told = np.argsort(
+            np.concatenate([past.ids, past.pruned_ids])
+        )  # in the order of trials, so that the first stay the first
+        return Data(
+            np.concatenate([rows, pruned])[told],
+            np.concatenate([past.points[:, column], past.forecasts[:, column]])[told],
+            np.concatenate([past.replicates.astype(np.float64), np.full(len(pruned), FORECAST_WEIGHT)])[told],
+        )
+
+    def _choice(self, data: Data, features: Features, column: int) -> Choice:
+        """The kind of model for a column, chosen anew whenever the past has grown by a step."""
+        early = data[: milestone(len(data.rows))]
+        place, content = (column, features is self._untrained), early.rows.tobytes() + early.values.tobytes()
+        if place not in self._choices or self._choices[place][0] != content:
+            self._choices[place] = content, choose(early, features, seed=self._seed)
+        return self._choices[place][1]

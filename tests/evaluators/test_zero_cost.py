@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.zero_cost import ZERO_COST, grad_norm, naswot, synflow
+from evaluators.training.datasets import load
+from evaluators.zero_cost import ZERO_COST, Scorer, grad_norm, naswot, synflow
+from nas.config import UNTRAINED
 from search_spaces.architecture import Architecture, Stage, Stem
 from search_spaces.network import build
 
@@ -46,3 +48,24 @@ def test_every_score_is_finite_and_leaves_the_network_alone(name: str, mixer: st
     score = ZERO_COST[name](network, IMAGES, LABELS)
     assert math.isfinite(score) and ZERO_COST[name](network, IMAGES, LABELS) == pytest.approx(score, rel=1e-4)
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
+
+
+def test_a_scorer_gives_the_named_scores_and_leaves_the_generator_alone() -> None:
+    data, architecture = (
+        load("digits"),
+        Architecture(1, 16, 10, Stem(8), (Stage.of("pix", depth=1, width=8, stride=1),)),
+    )
+    scorer = Scorer(("naswot", "synflow"), data)
+    state = torch.get_rng_state()
+    first, again = scorer(architecture), scorer(architecture)
+    assert torch.equal(state, torch.get_rng_state())
+    assert first == again and len(first) == 2 and all(map(math.isfinite, first))
+    torch.manual_seed(0)
+    assert first[1] == pytest.approx(synflow(build(architecture), torch.ones(1, 1, 16, 16), LABELS))
+    assert scorer.networks == 2 and scorer.seconds > 0
+
+
+def test_names_of_scores() -> None:
+    assert set(UNTRAINED) == set(ZERO_COST)
+    with pytest.raises(ValueError, match="scores of untrained networks are synflow, grad_norm, naswot, got 'luck'"):
+        Scorer(("luck",), load("digits"))
