@@ -8,6 +8,11 @@ import sys
 from collections.abc import Callable
 
 INTERRUPTED = 130
+# What the system says of a path that was given, or of a run folder that somebody changed.
+OF_THE_PATH = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR),
+    *(errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
+}
 
 
 class UserError(Exception):
@@ -35,7 +40,7 @@ def run_command(name: str, command: Callable[[list[str]], int], arguments: list[
     except OSError as error:
         place = f" {error.filename!r}" if error.filename else ""
         print(f"{name}: {error.strerror or error}{place}{_repair(error)}", file=sys.stderr)
-        return 2 if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR} else 1
+        return 2 if error.errno in OF_THE_PATH else 1
 
 
 def _repair(error: OSError) -> str:

@@ -28,7 +28,7 @@ class Check:
 
 def examine(folder: RunFolder) -> list[Check]:
     """Looks at everything; changes nothing."""
-    return [
+    return _kinds(folder) or [
         *_environment(folder),
         *_config(folder),
         *_study(folder),
@@ -48,6 +48,15 @@ def repair(folder: RunFolder) -> Iterator[str]:
     for part in _parts(folder):
         part.unlink(missing_ok=True)
         yield f"removed {part.name}, the remains of a write that was cut short"
+
+
+def _kinds(folder: RunFolder) -> list[Check]:
+    """Folders and devices in the place of files: with these nothing else can be looked at."""
+    found = "it should be a {}, and is something else"
+    return [
+        Check(path.name, found.format("folder" if path == folder.weights else "file"), fault=True, repair=BACKUP)
+        for path in folder.misplaced()
+    ]
 
 
 def _environment(folder: RunFolder) -> list[Check]:

@@ -121,6 +121,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing or is no TOML.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise UserError(f"{str(path)!r} is no file of options but a folder or a device: give a TOML file")
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)

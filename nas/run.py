@@ -65,6 +65,12 @@ class RunFolder:
         """The file of one trial's weights."""
         return self.weights / weights_name(key, replicate)
 
+    def misplaced(self) -> list[Path]:
+        """Folders and devices in the place of files, and the reverse."""
+        files = [self.journal, self.config, self.environment, self.events, self.path / "lock"]
+        wrong = [path for path in files if path.exists() and not path.is_file()]
+        return wrong + ([self.weights] if self.weights.exists() and not self.weights.is_dir() else [])
+
     @classmethod
     def check_new(cls, path: Path) -> RunFolder:
         """Refuses a path at which something stands already, or whose parent cannot be written to; changes nothing.
@@ -115,6 +121,8 @@ class RunFolder:
             UserError: the folder is no run, or of a format that this version does not read.
         """
         folder = cls(cls.existing(path))
+        for wrong in folder.misplaced():
+            raise UserError(f"{str(wrong)!r} is neither file nor folder as a search makes it: restore it from a backup")
         if not folder.environment.is_file():
             if folder._half_made() and folder.config.is_file():
                 raise UserError(

@@ -86,6 +86,8 @@ def read_table(path: str | Path) -> Table:
         ValueError: the file cannot be read, a gene is no small integer, or rows are missing or listed twice.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"a table must be a readable CSV file, got {str(path)!r}: it is a folder or a device")
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = [row for row in csv.reader(file) if row]

@@ -16,6 +16,7 @@ from nas.workers.safely import make_evaluator, run_safely
 
 GRACE_SECONDS = 10.0
 CRASHES_AT_START = 5
+MOST_WORKERS = 1024
 REFRESH_SECONDS = 2.0
 
 
@@ -86,6 +87,8 @@ class OnRay:
     def __init__(
         self, spec: EvaluatorSpec, *, workers: int, gpus: int = 0, address: str | None = None, folder: str = ""
     ) -> None:
+        if workers > MOST_WORKERS:
+            raise UserError(f"--workers must be at most {MOST_WORKERS}, each a process of its own, got {workers}")
         self._started = start_ray(cpus=workers, gpus=gpus, address=address)
         import ray
 

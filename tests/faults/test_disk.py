@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,11 +19,13 @@ from typing import Any
 import pytest
 
 from nas import run as run_module
-from nas import storage
+from nas import search, storage
 from nas.archive import Archive
 from nas.errors import UserError, run_command
 from nas.health import examine
+from nas.options import read_toml
 from nas.run import RunFolder
+from search_spaces.table import read_table
 from tests.faults.driver import session
 
 NOBODY = 65534
@@ -138,8 +141,6 @@ def test_a_file_may_not_grow(tmp_path: Path) -> None:
 def test_a_run_that_is_removed_under_the_search(
     tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     run = tmp_path / "run"
     work = session(run, options(budget=200))
     original = Archive.finish
@@ -255,6 +256,38 @@ def test_a_study_that_became_read_only(open_folder: Path, capsys: pytest.Capture
     error = capsys.readouterr().err
     assert "Permission denied" in error and "study.journal" in error and len(error.splitlines()) == 1
     assert (run / "study.journal").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["study.journal", "config.toml", "environment.json", "events.jsonl", "lock", "weights"]
+)
+@pytest.mark.parametrize("what", ["folder", "device"])
+def test_a_run_whose_files_are_none(tmp_path: Path, name: str, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody put a folder, or a device that never ends, in a file's place: the doctor names it, nobody reads it."""
+    run = tmp_path / "run"
+    session(run, options()).run()
+    place = run / name
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    if what == "device":
+        place.symlink_to("/dev/zero")
+    elif name == "weights":
+        place.write_text("")
+    else:
+        place.mkdir()
+    faults = [check for check in examine(RunFolder(run)) if check.fault]
+    assert [check.what for check in faults] == [name] and "should be a " in faults[0].found
+    assert search.main(["--resume", str(run)]) == 2
+    error = capsys.readouterr().err
+    assert name in error and len(error.splitlines()) == 1
+
+
+def test_options_and_tables_from_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("/dev/zero", tmp_path, tmp_path / "pipe"):
+        with pytest.raises(UserError, match="is no file of options"):
+            read_toml(place)
+        with pytest.raises(ValueError, match="a folder or a device"):
+            read_table(place)
 
 
 FOREIGN = {

@@ -132,6 +132,11 @@ def test_workers_that_die_while_they_start_end_the_search(ray: None) -> None:
         OnRay(stub(fault_at_start="die"), workers=1)
 
 
+def test_more_workers_than_a_machine_can_hold_are_refused() -> None:
+    with pytest.raises(UserError, match="--workers must be at most 1024, .* got 1000000000"):
+        OnRay(stub(), workers=10**9)
+
+
 def test_a_node_that_does_not_see_the_folder_ends_the_search(ray: None) -> None:
     with pytest.raises(UserError, match="does not see the run's folder"):
         OnRay(stub(), workers=1, folder="/nonexistent")
