@@ -29,12 +29,14 @@ def number(value: float, unit: str) -> str:
 
 
 def describe(architecture: Mapping[str, Any]) -> str:
-    """An architecture in one line; a row of a table space by its genes."""
-    if "stages" not in architecture:
-        return "-".join(str(gene) for gene in architecture["genes"].values())
+    """An architecture in one line; a row of a table space by its genes. A run folder may come from anybody, so it may be none."""
+    from nas.report.facts import drawable
     from search_spaces.architecture import Architecture
 
-    return str(Architecture.from_json(architecture))
+    drawn = drawable(architecture)
+    if drawn is None:
+        return "no architecture"
+    return "-".join(map(str, drawn["genes"].values())) if "genes" in drawn else str(Architecture.from_json(drawn))
 
 
 def front_table(

@@ -19,6 +19,7 @@ from nas.errors import UserError
 from nas.front import as_json
 from nas.health import examine
 from nas.options import read_toml, resolve
+from nas.report.table import describe, front_table
 from nas.run import RunFolder
 from search_spaces.architecture import Architecture, Stage, Stem
 from search_spaces.table import read_table
@@ -175,6 +176,12 @@ def look(run: Path) -> None:
         inside = RunFolder(run).weights_of(trial.key, trial.replicate).resolve()
         assert inside.parent == (run / "weights").resolve(), "a path from a file stays inside its folder"
     json.dumps(as_json(archive, run=str(run)))
+    assert front_table(archive.front(), archive.objectives, knee=None).row_count == len(archive.front())
+
+
+@pytest.mark.parametrize("architecture", [{"stages": [[[]]] * 1000}, {"genes": [1]}, {"genes": {"a": [[]] * 9}}, {}])
+def test_what_is_no_architecture_is_named_so(architecture: dict[str, Any]) -> None:
+    assert describe(architecture) == "no architecture"
 
 
 @tiers
