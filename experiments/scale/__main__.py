@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.counts import count
-from evaluators.evaluation import EvaluatorSpec
+from evaluators.evaluation import Evaluation, EvaluatorSpec, Outcome
 from evaluators.objective import OBJECTIVES
 from experiments.scale.simulated import Simulated
 from nas.algorithms.catalogue import ALGORITHMS
@@ -37,6 +37,9 @@ from search_spaces.space import Genotype
 
 HERE = Path(__file__).parent
 SIGMA = 0.5
+# Means of the real actors' trials: half of what a trial of the default search takes on two cores, and a hard case.
+ACTOR_SECONDS = (4.0, 1.0)
+TRIALS_AN_ACTOR = 32
 
 
 @dataclass(frozen=True)
@@ -83,14 +86,14 @@ def measure(
     recipe = {"name": "stub"}
     (path / "environment.json").write_text('{"format": 1}')
     archive = Archive.create(folder, space=space, objectives=problem.objectives, limits=(), recipe=recipe, frame=frame)
-    pool: Workers
+    pool: Simulated | Watched
     if kind == "simulated":
-        pool = simulated = Simulated(workers=workers, mean_seconds=mean_seconds, sigma=SIGMA)
+        pool = Simulated(workers=workers, mean_seconds=mean_seconds, sigma=SIGMA)
     else:
         from nas.workers.on_ray import OnRay
 
         spec = EvaluatorSpec("experiments.scale.sleeper:Sleeper", {"mean_seconds": mean_seconds, "sigma": SIGMA})
-        pool = OnRay(spec, workers=workers)
+        pool = Watched(OnRay(spec, workers=workers))
         while pool.capacity < workers:
             pool.wait(0.1)
     ends: list[tuple[float, float]] = []
@@ -116,16 +119,15 @@ def measure(
             budget=trials,
             on_change=note,
         )
-        start, first = time.perf_counter(), moment()
+        first = moment()
         counted_before = counting.seconds
+        begun = pool.now()
         loop.run()
-        wall = time.perf_counter() - start
-    if kind == "simulated":
-        # The last trials have no successors: the makespan ends when a worker first finds nothing more to do.
-        total, busy = simulated.now(), simulated.busy_seconds
-    else:
-        total, busy = wall, sum(trial.details["seconds"]["total"] for trial in archive.trials)
-        pool.close()
+        # What ends after the last start has no successor: up to there every worker should have been at work.
+        last = pool.last_start
+        busy = sum(max(0.0, min(end, last) - max(start, begun)) for start, end in pool.at_work)
+        utilisation = busy / (workers * (last - begun))
+    pool.close()
     took = 1e3 * np.diff([first, *ends], axis=0)
     part = max(1, trials // 10)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
@@ -140,7 +142,7 @@ def measure(
         **_milliseconds(took, part),
         count_ms=round(1e3 * (counting.seconds - counted_before) / trials, 2),
         memory_mb=round(memory),
-        utilisation=round(busy / (workers * total), 4),
+        utilisation=round(utilisation, 4),
         resume_seconds=round(time.perf_counter() - begun, 1),
         journal_mb=round(folder.journal.stat().st_size / 2**20, 1),
     )
@@ -168,6 +170,33 @@ class Stopwatch:
     def __exit__(self, *error: object) -> None:
         self.seconds += time.perf_counter() - self._start[0]
         self.cpu_seconds += time.process_time() - self._start[1]
+
+
+class Watched:
+    """A pool whose evaluations are noted: when each was at work, and when the last one was given to it."""
+
+    def __init__(self, pool: Workers) -> None:
+        self._pool = pool
+        self.at_work: list[tuple[float, float]] = []
+        self.last_start = 0.0
+        self.now, self.close = time.perf_counter, pool.close
+
+    @property
+    def capacity(self) -> int:
+        """As the pool says."""
+        return self._pool.capacity
+
+    def submit(self, evaluation: Evaluation) -> None:
+        """As the pool does."""
+        self._pool.submit(evaluation)
+        self.last_start = self.now()
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """As the pool does."""
+        outcomes = self._pool.wait(seconds)
+        took = [outcome.details["seconds"]["total"] for outcome in outcomes if outcome.failure is None]
+        self.at_work += [(self.now() - seconds, self.now()) for seconds in took]
+        return outcomes
 
 
 def main() -> None:
@@ -198,11 +227,11 @@ def main() -> None:
         for name in options.algorithms.split(",")
     ]
     if options.actors:
-        jobs.append(("actors", "random", options.actors, 40 * options.actors, 1.0))
+        jobs += [("actors", "random", options.actors, TRIALS_AN_ACTOR * options.actors, s) for s in ACTOR_SECONDS]
     rows, curves = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, *rest in jobs:
-            target = f"{folder}/{kind}-{rest[0]}.npz"
+            target = f"{folder}/{kind}-{rest[0]}-{rest[-1]}.npz"
             words = ",".join(map(str, [kind, *rest, target]))
             subprocess.run([sys.executable, "-m", "experiments.scale", "--one", words], check=True)
             found = np.load(target)

@@ -24,7 +24,8 @@ class Simulated:
         self._mu, self._sigma = math.log(mean_seconds) - sigma**2 / 2, sigma
         self._under_way: list[tuple[float, int, Evaluation]] = []
         self._leaps, self._start = 0.0, time.perf_counter()
-        self.busy_seconds = 0.0
+        self.last_start = 0.0
+        self.at_work: list[tuple[float, float]] = []
 
     def now(self) -> float:
         """Virtual seconds since the start."""
@@ -33,8 +34,9 @@ class Simulated:
     def submit(self, evaluation: Evaluation) -> None:
         """Starts an evaluation now."""
         seconds = float(self._draw.lognormal(self._mu, self._sigma))
-        heapq.heappush(self._under_way, (self.now() + seconds, evaluation.number, evaluation))
-        self.busy_seconds += seconds
+        self.last_start = self.now()
+        heapq.heappush(self._under_way, (self.last_start + seconds, evaluation.number, evaluation))
+        self.at_work.append((self.last_start, self.last_start + seconds))
 
     def wait(self, seconds: float) -> list[Outcome]:
         """What has ended by now, after a leap to the first end if nothing has."""
