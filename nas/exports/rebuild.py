@@ -78,7 +78,10 @@ def rebuild(architecture_json: Mapping[str, Any], path: Path) -> tuple[Any, Any]
     from search_spaces.architecture import Architecture
     from search_spaces.network import build
 
-    architecture = Architecture.from_json(architecture_json)
+    try:
+        architecture = Architecture.from_json(architecture_json)
+    except ValueError as error:
+        raise UserError(f"the record holds no architecture ({error}): restore the run from a backup") from None
     network = build(architecture)
     try:
         network.load_state_dict(load_file(path))
