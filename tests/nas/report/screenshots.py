@@ -1,9 +1,10 @@
-"""Takes the pictures of docs/screenshots anew: `python tests/nas/report/screenshots.py`; look at them before they are kept."""
+"""Takes the pictures of docs/screenshots anew, of a run: `python tests/nas/report/screenshots.py RUN`; look before they are kept."""
 
 from __future__ import annotations
 
 import io
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 from conftest import FLAGS
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from synthetic import synthetic
 
+from nas.archive import Archive
+from nas.report.beside import beside
 from nas.report.page import page
+from nas.run import RunFolder
 
 TARGET = Path(__file__).parents[3] / "docs" / "screenshots"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -23,7 +26,7 @@ DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 def top(view: Any) -> None:
     """Points at a member of the front."""
     view.locator("#front").focus()
-    for _ in range(8):
+    for _ in range(2):
         view.keyboard.press("ArrowRight")
 
 
@@ -76,12 +79,13 @@ SHOTS: dict[str, tuple[dict[str, Any], str, Any]] = {
 def main() -> None:
     """Writes all pictures."""
     TARGET.mkdir(parents=True, exist_ok=True)
-    archive = synthetic(420, objectives="accuracy,macs,latency_ms", replicates=25)
+    run = Path(sys.argv[1])
+    archive = Archive.open(run)
+    more = beside(RunFolder.open(str(run)), archive)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         path = Path(folder) / "report.html"
-        path.write_text(
-            page(archive, archive.front(), title="mixed-digits-1", run="runs/mixed-digits-1"), encoding="utf-8"
-        )  # type: ignore[arg-type]
+        text = page(archive, archive.front(), title=run.name, run=f"runs/{run.name}", beside=more)
+        path.write_text(text, encoding="utf-8")
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         for name, (device, scheme, act) in SHOTS.items():
             context = browser.new_context(**device, color_scheme=scheme)
