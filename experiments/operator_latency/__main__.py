@@ -21,8 +21,9 @@ def main() -> None:
         type=int,
         nargs="*",
         default=[1, 32],
-        help="of the networks (1 32); none keeps what was measured before",
+        help="of the networks (1 32); others are kept as measured before",
     )
+    parser.add_argument("--networks-only", action="store_true", help="keep the operators as measured before")
     parser.add_argument("--network-turns", type=int, default=5, help="of timing networks (5)")
     parser.add_argument("--compiled", action="store_true", help="also time networks under torch.compile; minutes each")
     parser.add_argument("--to", type=Path, default=Path(__file__).parent, help="folder for the results (this one)")
@@ -37,7 +38,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     options.to.mkdir(parents=True, exist_ok=True)
-    operators = list(timings(batch=options.batch, turns=options.turns, device=device))
+    measured = () if options.networks_only else timings(batch=options.batch, turns=options.turns, device=device)
+    operators = list(measured)
     networks = list(
         pairs(batches=tuple(options.batches), turns=options.network_turns, compiled=options.compiled, device=device)
     )

@@ -7,22 +7,28 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from experiments.operator_latency.networks import PairTiming
 from experiments.operator_latency.operators import Timing
 
+T = TypeVar("T", Timing, PairTiming)
 MARK = "<!-- measured below; written by the command -->"
 
 
 def write(operators: Sequence[Timing], networks: Sequence[PairTiming], folder: Path, *, batch: int) -> None:
-    """Writes `operators.csv`, `networks.csv`, `latency.png` and the measured part of `README.md`, below its mark."""
+    """Writes `operators.csv`, `networks.csv`, `latency.png` and the measured part of `README.md`, below its mark.
+
+    No operators, and batch sizes of networks that are missing, are taken from what lies in the folder.
+    """
+    again = {timing.batch for timing in networks}
+    operators = operators or _earlier(Timing, folder / "operators.csv")
+    kept = [timing for timing in _earlier(PairTiming, folder / "networks.csv") if timing.batch not in again]
+    networks = sorted([*kept, *networks], key=lambda timing: timing.batch)
     _table(operators, Timing, folder / "operators.csv")
-    if networks:
-        _table(networks, PairTiming, folder / "networks.csv")
-    elif (folder / "networks.csv").exists():
-        networks = _earlier(folder / "networks.csv")
+    _table(networks, PairTiming, folder / "networks.csv")
     _plot(operators, folder / "latency.png")
     page = folder / "README.md"
     words = page.read_text(encoding="utf-8").partition(MARK)[0] if page.exists() else "# Operator latency\n\n"
@@ -81,13 +87,14 @@ def _table(rows: Sequence[Timing] | Sequence[PairTiming], kind: type, path: Path
             )
 
 
-def _earlier(path: Path) -> list[PairTiming]:
-    """The networks as measured before, where this time only operators were."""
+def _earlier(kind: type[T], path: Path) -> list[T]:
+    """What was measured before."""
+    if not path.exists():
+        return []
+    read = {"int": int, "float": float, "str": str}
     with path.open(newline="", encoding="utf-8") as file:
         return [
-            PairTiming(
-                row["network"], row["other"], row["mode"], int(row["batch"]), float(row["ms"]), float(row["other_ms"])
-            )
+            kind(**{field.name: read[str(field.type)](row[field.name]) for field in fields(kind)})
             for row in csv.DictReader(file)
         ]
 
@@ -99,19 +106,19 @@ def _plot(operators: Sequence[Timing], path: Path) -> None:
     from matplotlib import pyplot
 
     panels = list(dict.fromkeys((t.operator, t.direction) for t in operators))
-    figure, axes = pyplot.subplots(len(panels), 1, figsize=(11, 4 * len(panels)), squeeze=False)
+    figure, axes = pyplot.subplots(len(panels), 1, figsize=(13, 4 * len(panels)), squeeze=False)
     for axis, panel in zip(axes[:, 0], panels, strict=True):
         some = [t for t in operators if (t.operator, t.direction) == panel]
         places = list(dict.fromkeys((t.shape, t.layout) for t in some))
         for i, way in enumerate(way for way in dict.fromkeys(t.way for t in some) if way != "copy"):
             heights = {(t.shape, t.layout): t.ms / t.limit_ms for t in some if t.way == way}
-            axis.plot(range(len(places)), [heights[p] for p in places], "osD^v"[i % 5], label=way)
+            axis.plot(range(len(places)), [heights[p] for p in places], "osD^vXP"[i % 7], label=way)
         axis.axhline(1, color="grey", linewidth=0.8)
         axis.set(yscale="log", ylabel="time over a copy", title=f"{panel[0]}, {panel[1]}")
         axis.set_xticks(
             range(len(places)), [f"{shape} {layout}" for shape, layout in places], rotation=60, ha="right", fontsize=7
         )
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, bbox_to_anchor=(1.01, 1), loc="upper left")
     figure.tight_layout()
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
