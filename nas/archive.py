@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,14 @@ class Archive:
         """How many trials are in one state, at once."""
         return self._counts[state]
 
+    @cached_property
+    def _distributions(self) -> dict[str, Any]:
+        """Optuna's word for each choice of the space."""
+        from optuna.distributions import CategoricalDistribution
+
+        assert self._space is not None
+        return {choice.name: CategoricalDistribution(choice.options) for choice in self._space.choices}
+
     @property
     def spent(self) -> int:
         """How many trials count to the budget: those that were evaluated to their end, finished or pruned."""
@@ -168,13 +177,10 @@ class Archive:
 
         assert self._space is not None
         values = self._space.values(proposal.genotype)
-        choices = {choice.name: choice for choice in self._space.choices}
         template = optuna.trial.create_trial(
             state=optuna.trial.TrialState.RUNNING,
             params=values,
-            distributions={
-                name: optuna.distributions.CategoricalDistribution(choices[name].options) for name in values
-            },
+            distributions={name: self._distributions[name] for name in values},
             user_attrs={
                 "key": key,
                 "architecture": dict(architecture),

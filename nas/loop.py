@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -105,12 +105,9 @@ class Loop:
             return
         self._draining = self._draining and bool(self._ready)
         if self._timing is None and not self._draining:
-            while free := self._free():
-                trials = self._next(free)
-                for trial in trials:
-                    self._advance(trial)
-                if not trials:
-                    break
+            while (free := self._free()) and (found := self._next(free)):
+                for one in found:  # a worker sets to work while the costs of the next one are counted
+                    self._advance(self._new(one) if isinstance(one, Proposal) else one)
         if self._ready and (not self._training or len(self._ready) >= 2 * self.workers.capacity):
             self._draining = True
         if self._draining and self._timing is None and not self._training and self.workers.capacity:
@@ -135,8 +132,8 @@ class Loop:
         under_way = len(self._training) + len(self._ready) + len(self._alone)
         return max(0, min(self.workers.capacity - len(self._training), self.budget - self.archive.spent - under_way))
 
-    def _next(self, n: int) -> list[Trial]:
-        """Up to n trials: those that a dead driver or a lost worker left first, then new ones."""
+    def _next(self, n: int) -> Sequence[Trial | Proposal]:
+        """Up to n: trials that a dead driver or a lost worker left first, then new proposals."""
         if self._again:
             return [self._again.popleft()]
         if self._exhausted:
@@ -144,7 +141,7 @@ class Loop:
         self.folder.check_space()
         proposals = self.algorithm.ask(self.archive, n)
         self._exhausted = not proposals
-        return [self._new(proposal) for proposal in proposals]
+        return proposals
 
     def _new(self, proposal: Proposal) -> Trial:
         architecture = self.problem.space.decode(proposal.genotype)
