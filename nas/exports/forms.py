@@ -1,7 +1,7 @@
 """The forms in which a network is handed over, how each is written and run, and the check that it computes what the network computes.
 
 A program and a graph are written from the network's inference form, whose batch norms are folded and which is plain operations
-wherever it is exported. Knows torch and ONNX only.
+wherever it is exported. Knows torch, ONNX and the inference form only.
 """
 
 from __future__ import annotations
