@@ -117,7 +117,8 @@ class DynamicShuffle(nn.Module):
         self.penalty: Tensor | None = None
         a, b = near_square(channels // groups)
         self.generator = ShuffleGenerator(channels, (a, a), (b, b), matrices=groups if per_group else 1)
-        with torch.no_grad():  # half of each row's probability lies on the diagonal; two thirds in a row of two, which would tie
+        # Half of each row's probability lies on the diagonal; two thirds in a row of two, which would tie.
+        with torch.no_grad():
             diagonals = [float(max(n - 1, 2)) * torch.ones(n) for n in (a, b)]
             eyes = [d.log().diag().flatten().repeat(self.generator.matrices) for d in diagonals]
             self.generator.expand.bias.copy_(torch.cat(eyes))

@@ -34,7 +34,15 @@ def test_a_dry_run_says_plan_size_and_cost_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     assert search.main(["--space", "pix", "--epochs", "1,2", "--limit", "macs<=600k", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    for words in ("2.97e+12 architectures", "macs<=600k", "rungs at 1", "small", "large", "core-hours", "nothing was written"):
+    for words in (
+        "2.97e+12 architectures",
+        "macs<=600k",
+        "rungs at 1",
+        "small",
+        "large",
+        "core-hours",
+        "nothing was written",
+    ):
         assert words in out
     assert os.listdir(tmp_path) == []
 
