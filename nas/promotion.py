@@ -3,13 +3,13 @@
 A learning-curve model is fitted to the trials that were trained to the end: from the accuracies at the rungs so far to the last one,
 all as log-odds, in which gains and errors are alike near 0 and near 1. The model is Bayesian linear regression (MacKay 1992, "Bayesian
 interpolation"), which with few or noisy examples falls back to the mean; its forecast is a Student t distribution. Costs as further
-features made forecasts worse where it was tried (experiments/early_stopping).
+features did not clearly help where it was tried (experiments/early_stopping).
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,14 @@ def forecast(
 def curve(trial: Trial) -> list[Mapping[str, float]]:
     """The trained scores at each rung that a trial has come to, each with its `epoch`."""
     return list(trial.details.get("curve", []))
+
+
+def epochs_trained(trials: Iterable[Trial], epochs: int) -> int:
+    """Epochs that trials have taken together: `epochs` if finished, otherwise those to the last rung they came to."""
+    return sum(
+        epochs if trial.state == "finished" else int(curve(trial)[-1]["epoch"]) if curve(trial) else 0
+        for trial in trials
+    )
 
 
 def _forecast(

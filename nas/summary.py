@@ -7,7 +7,7 @@ from nas.archive import Archive
 from nas.loop import Ending
 from nas.pick import knee_of
 from nas.progress import clock
-from nas.promotion import curve
+from nas.promotion import curve, epochs_trained
 from nas.report.beside import beside
 from nas.report.table import front_table
 from nas.run import RunFolder
@@ -37,9 +37,8 @@ def epochs_saved(archive: Archive) -> str:
     pruned = [trial for trial in archive.having("pruned") if curve(trial)]
     if not pruned:
         return ""
-    epochs = int(archive.recipe["epochs"])
-    whole = epochs * (archive.count("finished") + len(pruned))
-    spent = epochs * archive.count("finished") + sum(int(curve(trial)[-1]["epoch"]) for trial in pruned)
+    epochs, trials = int(archive.recipe["epochs"]), [*archive.having("finished"), *pruned]
+    whole, spent = epochs * len(trials), epochs_trained(trials, epochs)
     return f"stopping at rungs: {spent} of {whole} epochs were trained ({spent / whole:.0%})"
 
 

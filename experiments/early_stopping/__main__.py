@@ -2,7 +2,8 @@
 
     python -m experiments.early_stopping [--setting digits|fashion-mnist] [--data-dir DIR] [--seeds 3] [--runs FOLDER]
 
-Both searches of a seed have the same budget, recipe and rungs; one of them stops nothing. Hypervolumes are measured in the same frame.
+Both searches of a seed have the same recipe and rungs; one of them stops nothing and has a budget of trials, the other goes on until
+it has trained half of the epochs that the first has trained. Hypervolumes are measured in the same frame.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from experiments.early_stopping.plot import plot
 from nas import open_run, search
 from nas.archive import Archive
-from nas.promotion import curve
+from nas.members import front, hypervolume
+from nas.problem import Trial
+from nas.promotion import curve, epochs_trained
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -24,7 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "digits": {"dataset": "digits", "limit": "macs<=3M", "budget": 60},
     "fashion-mnist": {"dataset": "fashion-mnist", "train_images": 2000, "limit": "macs<=1M", "budget": 50},
 }
-WAYS = {"all to the end": {"stop_below": 0.0}, "stopped at rungs": {}}
+STEP = 5  # trials by which the budget of a search grows until its epochs are spent
 
 
 def main() -> None:
@@ -38,62 +42,97 @@ def main() -> None:
     wanted = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for setting in wanted.setting or ["digits"]:
-        rows = []
-        for seed in range(wanted.seeds):
-            for way, more in WAYS.items():
-                options = {**COMMON, **SETTINGS[setting], "data_dir": wanted.data_dir, "seed": seed, **more}
-                folder = Path(wanted.runs) / f"{setting}-{seed}-{way.replace(' ', '-')}"
-                if not (folder / "environment.json").exists():
-                    search(out=folder, **options)
-                elif open_run(folder).archive.spent < options["budget"]:
-                    search(resume=folder)
-                rows.append({"seed": seed, "way": way, **figures(open_run(folder).archive)})
-        results[setting] = rows
+        results[setting] = [seed_of(setting, seed, wanted.data_dir, Path(wanted.runs)) for seed in range(wanted.seeds)]
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        plot(results, HERE / "curves.png")
         (HERE / "README.md").write_text((HERE / "ABOUT.md").read_text() + "".join(map(table, results.items())))
 
 
-def figures(archive: Archive) -> dict[str, Any]:
-    """Epochs trained, hypervolume, and what became of the trials."""
-    epochs = archive.recipe["epochs"]
-    pruned = [int(curve(trial)[-1]["epoch"]) for trial in archive.having("pruned")]
-    seconds = sum(trial.details.get("seconds", {}).get("total", 0.0) for trial in archive.trials)
+def seed_of(setting: str, seed: int, data_dir: str, runs: Path) -> dict[str, Any]:
+    """Both searches of a seed: what they came to, and by which epochs."""
+    options = {**COMMON, **SETTINGS[setting], "data_dir": data_dir, "seed": seed}
+    whole = searched(runs / f"{setting}-{seed}-all-to-the-end", {**options, "stop_below": 0.0})
+    folder, budget = runs / f"{setting}-{seed}-stopped-at-rungs", options["budget"]
+    stopped = searched(folder, options)
+    while epochs_trained(stopped.trials, 6) * 2 < epochs_trained(whole.trials, 6):
+        budget += STEP
+        search(resume=folder, budget=budget)
+        stopped = open_run(folder).archive
+    ways = {"all to the end": progress(whole), "stopped at rungs": progress(stopped)}
+    limit = ways["all to the end"][-1]["epochs"] // 2
+    half = [row for row in ways["stopped at rungs"] if row["epochs"] <= limit][-1]
     return {
-        "epochs": epochs * archive.count("finished") + sum(pruned),
-        "of": epochs * archive.spent,
-        "seconds": round(seconds),
-        "finished": archive.count("finished"),
-        "stopped": {str(rung): pruned.count(rung) for rung in archive.recipe["rungs"]},
-        "front": len(archive.front()),
-        "hypervolume": archive.hypervolume(),
+        "seed": seed,
+        "whole": ways["all to the end"][-1],
+        "same trials": ways["stopped at rungs"][options["budget"] - 1],
+        "half the epochs": half,
+        "curves": {name: [[row["epochs"], row["hypervolume"]] for row in rows] for name, rows in ways.items()},
     }
+
+
+def searched(folder: Path, options: dict[str, Any]) -> Archive:
+    """A search that is finished, be it run now, gone on with, or run before."""
+    if not (folder / "environment.json").exists():
+        search(out=folder, **options)
+    elif open_run(folder).archive.spent < options["budget"]:
+        search(resume=folder)
+    return open_run(folder).archive
+
+
+def progress(archive: Archive) -> list[dict[str, Any]]:
+    """After each trial: epochs trained so far, what became of the trials, and the hypervolume."""
+    rows: list[dict[str, Any]] = []
+    for n in range(1, archive.spent + 1):
+        trials = archive.trials[:n]
+        rows.append(
+            {
+                "trials": n,
+                "epochs": epochs_trained(trials, archive.recipe["epochs"]),
+                "finished": sum(trial.state == "finished" for trial in trials),
+                "stopped": {str(rung): stopped_at(trials, rung) for rung in archive.recipe["rungs"]},
+                "front": len(front(trials, archive.objectives)),
+                "hypervolume": hypervolume(trials, archive.objectives, frame=archive.frame) or 0.0,
+            }
+        )
+    return rows
+
+
+def stopped_at(trials: list[Trial], rung: int) -> int:
+    """How many trials were stopped at a rung."""
+    return sum(trial.state == "pruned" and int(curve(trial)[-1]["epoch"]) == rung for trial in trials)
 
 
 def table(setting: tuple[str, list[dict[str, Any]]]) -> str:
     """One setting as Markdown, with the medians of the ratios."""
-    name, rows = setting
+    name, seeds = setting
     options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in {**COMMON, **SETTINGS[name]}.items())
     lines = [
         f"\n## {name}\n",
         f"`{options}`\n",
-        "| seed | way | epochs | seconds | finished | stopped at each rung | front | hypervolume |",
+        "| seed | search | trials | epochs | finished | stopped at each rung | front | hypervolume |",
         "| ---: | --- | ---: | ---: | ---: | --- | ---: | ---: |",
     ]
-    for row in rows:
-        stopped = ", ".join(f"{n} at {rung}" for rung, n in row["stopped"].items())
-        lines.append(
-            f"| {row['seed']} | {row['way']} | {row['epochs']} of {row['of']} | {row['seconds']} | {row['finished']} | {stopped} "
-            f"| {row['front']} | {row['hypervolume']:.4f} |"
+    names = {
+        "whole": "all to the end",
+        "same trials": "stopped, as many trials",
+        "half the epochs": "stopped, half the epochs",
+    }
+    for seed in seeds:
+        for key, said in names.items():
+            row = seed[key]
+            stopped = ", ".join(f"{n} at {rung}" for rung, n in row["stopped"].items())
+            lines.append(
+                f"| {seed['seed']} | {said} | {row['trials']} | {row['epochs']} | {row['finished']} | {stopped} "
+                f"| {row['front']} | {row['hypervolume']:.4f} |"
+            )
+    for key in ("same trials", "half the epochs"):
+        ratios = {what: [seed[key][what] / seed["whole"][what] for seed in seeds] for what in ("hypervolume", "epochs")}
+        said = ", ".join(
+            f"{what} {statistics.median(some):.3f} ({min(some):.3f} to {max(some):.3f})"
+            for what, some in ratios.items()
         )
-    whole, less = ([row for row in rows if row["way"] == way] for way in WAYS)
-    volumes = [b["hypervolume"] / a["hypervolume"] for a, b in zip(whole, less, strict=True)]
-    epochs = [b["epochs"] / a["epochs"] for a, b in zip(whole, less, strict=True)]
-    seconds = [b["seconds"] / a["seconds"] for a, b in zip(whole, less, strict=True)]
-    said = ", ".join(
-        f"{what} {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-        for what, ratios in (("hypervolume", volumes), ("epochs", epochs), ("seconds", seconds))
-    )
-    return "\n".join([*lines, f"\nStopped over all to the end, median of {len(whole)} seeds (range): {said}.\n"])
+        lines.append(f"\n{names[key].capitalize()}, over all to the end, median of {len(seeds)} seeds (range): {said}.")
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":
