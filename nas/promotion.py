@@ -1,9 +1,9 @@
 """Whether a trial that has come to a rung is worth training on: a forecast of its final scores against the front; it knows no loop.
 
 A learning-curve model is fitted to the trials that were trained to the end: from the accuracies at the rungs so far to the last one,
-all as log-odds, in which gains and errors are alike near 0 and near 1. The model is Bayesian linear regression (MacKay 1992, "Bayesian
-interpolation"), which with few or noisy examples falls back to the mean; its forecast is a Student t distribution. Costs as further
-features did not clearly help where it was tried (experiments/early_stopping).
+all as log-odds, in which gains and errors are alike near 0 and near 1, and from the counted objectives, as logarithms: at the same
+first accuracy a larger network often ends higher. The model is Bayesian linear regression (MacKay 1992, "Bayesian interpolation"),
+which with few or noisy examples falls back to the mean; its forecast is a Student t distribution.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from nas.problem import Problem, Trial
 
 EXAMPLES = 6
 DRAWS = 512
-NOTICED = 0.001
+NOTICED = 0.0005
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is expected of a trial: the `probability` that it raises the hypervolume by a thousandth or more, and the median forecast
+    """What is expected of a trial: the `probability` that it raises the hypervolume by a two-thousandth or more, and the median forecast
     of all its `scores`.
     """
 
@@ -54,7 +54,8 @@ def forecast(
         if objective.name in trial.scores:
             draws[objective.name] = np.full(DRAWS, trial.scores[objective.name])
         else:
-            scores[objective.name], draws[objective.name] = _forecast(objective, finished, trial, generator)
+            beside = [other.name for other in problem.objectives if other.kind == "counted"]
+            scores[objective.name], draws[objective.name] = _forecast(objective, finished, trial, beside, generator)
     rows = [{name: float(values[i]) for name, values in draws.items()} for i in range(DRAWS)]
     leading = [member.scores for member in front(trials, problem.objectives)]
     points, best = (in_frame(some, trials, problem.objectives, frame=frame) for some in (rows, leading))
@@ -77,19 +78,25 @@ def epochs_trained(trials: Iterable[Trial], epochs: int) -> int:
 
 
 def _forecast(
-    objective: Objective, finished: Sequence[Trial], trial: Trial, generator: np.random.Generator
+    objective: Objective,
+    finished: Sequence[Trial],
+    trial: Trial,
+    beside: Sequence[str],
+    generator: np.random.Generator,
 ) -> tuple[float, Array]:
-    """Median and draws of one objective: what is trained from the curve so far, what is timed from what is counted."""
+    """Median and draws of one objective: what is trained from the curve so far and the objectives beside it, what is timed from all
+    that is counted.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import BayesianRidge
     from sklearn.preprocessing import StandardScaler
 
-    rungs, counted = len(curve(trial)), sorted(trial.scores)
+    rungs, everyone = len(curve(trial)), (*finished, trial)
     if objective.kind == "trained":
-        values = [[float(step[objective.name]) for step in curve(other)[:rungs]] for other in (*finished, trial)]
-        rows = _scale(objective, values)
+        values = [[float(step[objective.name]) for step in curve(other)[:rungs]] for other in everyone]
+        rows = np.hstack([_scale(objective, values), _logs(everyone, beside)])
     else:
-        rows = np.log([[max(other.scores[name], 1e-9) for name in counted] for other in (*finished, trial)])
+        rows = _logs(everyone, sorted(trial.scores))
     ends = _scale(objective, [other.scores[objective.name] for other in finished])
     scaler = StandardScaler().fit(rows[:-1])
     model = BayesianRidge()
@@ -99,6 +106,10 @@ def _forecast(
     drawn = middle + spread * generator.standard_t(len(finished) - 2, DRAWS)
     ends = _unscale(objective, np.concatenate([[middle], drawn]))
     return float(ends[0]), ends[1:]
+
+
+def _logs(trials: Sequence[Trial], names: Sequence[str]) -> Array:
+    return np.log([[max(trial.scores[name], 1e-9) for name in names] for trial in trials]).reshape(len(trials), -1)
 
 
 def _scale(objective: Objective, values: ArrayLike) -> Array:

@@ -99,7 +99,7 @@ class PairedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of x, activated."""
-        if not usable(x) or (torch.is_grad_enabled() and x.requires_grad):
+        if x.is_cuda or not usable(x) or (torch.is_grad_enabled() and x.requires_grad):
             return self.whole(x)  # type: ignore[no-any-return]
         if self._pair is None:
             self._pair = _depthwise_pair(self.whole.conv)

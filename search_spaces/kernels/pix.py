@@ -1,5 +1,7 @@
 """PiX as one native call forward and one backward: pooling, probabilities and the picking, in blocks that stay in the cache.
 
+On a GPU the same steps are kernels of `search_spaces.kernels.gpu`.
+
 Forward reads x twice, the second time from the cache where an image fits, and writes y. With gradients it also writes which member
 was picked, one byte a value of y. Backward reads dL/dy, y and that byte, never x:
 
@@ -15,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import register_flop_formula
 
-from search_spaces.kernels.dispatch import available, channels_last, is_plain_linear
+from search_spaces.kernels.dispatch import available, channels_last, is_plain_linear, on_gpu
 from search_spaces.kernels.library import LIBRARY
 
 MOST_MEMBERS = 256  # of a subset: the picked one is noted in a byte
+MOST_ON_GPU = 64  # of a subset, all of which a thread block holds in registers
 
 
 class Layer(Protocol):
@@ -32,7 +35,9 @@ class Layer(Protocol):
 
 def fast_pix(layer: Layer, x: Tensor) -> Tensor | None:
     """The layer's output (N, C, H, W) -> (N, ⌈C/ζ⌉, H, W), or None where the kernel does not apply."""
-    if x.shape[1] != layer.channels or layer.zeta > MOST_MEMBERS or not is_plain_linear(layer.context, layer.channels):
+    if x.shape[1] != layer.channels or layer.zeta > (MOST_ON_GPU if x.is_cuda else MOST_MEMBERS):
+        return None
+    if not is_plain_linear(layer.context, x):
         return None
     weight = layer.context.weight
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
@@ -54,6 +59,13 @@ def pix_forward(
         z: GAP(x) where the layer before has it already.
         indexed: whether the member picked is needed, for the backward pass.
     """
+    if x.is_cuda:
+        from search_spaces.kernels.gpu.pix import pix_forward as compute  # Triton takes a second, and is not everywhere
+
+        on_device: tuple[Tensor, Tensor, Tensor, Tensor | None] = compute(
+            x, weight, zeta=zeta, tau=tau, indexed=indexed
+        )
+        return on_device
     assert LIBRARY is not None
     batch, channels, height, width = x.shape
     subsets, last = weight.shape[0], channels_last(x)
@@ -84,20 +96,22 @@ def pix_forward(
 
 
 def compiled_pix(layer: Layer, x: Tensor) -> Tensor | None:
-    """The layer's output as one operation of a compiled graph, or None: in training, and where the kernel does not apply.
+    """The layer's output as one operation of a compiled graph, or None where the kernel does not apply.
 
-    What Inductor makes of the plain code takes far longer to compile and to run.
+    What Inductor makes of the plain code takes far longer to compile and, on a CPU, to run. On a GPU it fuses that well itself.
     """
     weight = layer.context.weight
-    if not available() or not (x.is_cpu and weight.is_cpu) or x.dim() != 4 or x.shape[1] != layer.channels:  # noqa: PLR2004
+    if not available() or not (x.is_cpu and weight.is_cpu) or x.dim() != 4 or x.shape[1] != layer.channels:
         return None
     if layer.zeta > MOST_MEMBERS or type(layer.context) is not nn.Linear or layer.context.bias is not None:
         return None
     if x.dtype is not torch.float32 or weight.dtype is not torch.float32 or torch.is_autocast_enabled("cpu"):
         return None
+    y: Tensor
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        return None
-    y: Tensor = pix_operation(x, weight, layer.zeta, layer.tau)
+        y = pix_for_training(x, weight, layer.zeta, layer.tau)[0]
+    else:
+        y = pix_operation(x, weight, layer.zeta, layer.tau)
     return y
 
 
@@ -110,24 +124,95 @@ def compiled_pix(layer: Layer, x: Tensor) -> Tensor | None:
 def pix_operation(x: Tensor, weight: Tensor, zeta: int, tau: float) -> Tensor:
     """`pix_forward` for compiled graphs: (N, C, H, W), (K, C) -> (N, K, H, W) in the layout of x."""
     if x.numel() == 0:
-        empty: Tensor = _like(x, weight)
-        return empty
-    if not channels_last(x):
-        x = x.contiguous()
-    y: Tensor = pix_forward(x, weight.contiguous(), zeta=zeta, tau=tau)[0]
-    return y
+        return _like(x, weight.shape[0])
+    return pix_forward(_dense(x), weight.contiguous(), zeta=zeta, tau=tau)[0]
+
+
+@torch.library.custom_op(
+    "nas::pix_for_training",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor x, Tensor weight, int zeta, float tau) -> (Tensor, Tensor, Tensor, Tensor)",
+)
+def pix_for_training(x: Tensor, weight: Tensor, zeta: int, tau: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`pix_forward` for compiled graphs with gradients: y, z, p and the members picked; only y has a gradient."""
+    if x.numel() == 0:
+        y, z, p, index = _shapes(x, weight, zeta, tau)
+        return y, z.zero_(), p.zero_(), index
+    y, z, p, found = pix_forward(_dense(x), weight.contiguous(), zeta=zeta, tau=tau, indexed=True)
+    return y, z, p, torch.empty(0, dtype=torch.uint8) if found is None else found
+
+
+@torch.library.custom_op(
+    "nas::pix_gradient",
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor grad, Tensor weight, Tensor y, Tensor z, Tensor p, Tensor index, int zeta, float tau, bool last)"
+    " -> (Tensor, Tensor)",
+)
+def pix_gradient(
+    grad: Tensor, weight: Tensor, y: Tensor, z: Tensor, p: Tensor, index: Tensor, zeta: int, tau: float, last: bool
+) -> tuple[Tensor, Tensor]:
+    """`pix_backward` for compiled graphs: dL/dx in channels-last if `last`, and dL/dW."""
+    grad_w = torch.zeros_like(weight, memory_format=torch.contiguous_format)
+    if y.numel() == 0:
+        return _gradient_shapes(grad, weight, y, z, p, index, zeta, tau, last)[0], grad_w
+    kept = (weight.contiguous(), y, z, p, index if index.numel() else None)
+    return pix_backward(grad, kept, grad_w, zeta=zeta, tau=tau, last=last), grad_w
+
+
+def _dense(x: Tensor) -> Tensor:
+    return x if channels_last(x) else x.contiguous()
+
+
+def _like(x: Tensor, channels: int) -> Tensor:
+    layout = torch.channels_last if channels_last(x) else torch.contiguous_format
+    return x.new_empty((x.shape[0], channels, *x.shape[2:])).contiguous(memory_format=layout)
 
 
 @pix_operation.register_fake
-def _like(x: Tensor, weight: Tensor, zeta: int = 0, tau: float = 0) -> Tensor:
-    layout = torch.channels_last if channels_last(x) else torch.contiguous_format
-    shape = (x.shape[0], weight.shape[0], *x.shape[2:])
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+def _shape(x: Tensor, weight: Tensor, zeta: int, tau: float) -> Tensor:
+    return _like(x, weight.shape[0])
 
 
-@register_flop_formula(torch.ops.nas.pix)
+@pix_for_training.register_fake
+def _shapes(x: Tensor, weight: Tensor, zeta: int, tau: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    y = _like(x, weight.shape[0])
+    index = x.new_empty(y.numel() if zeta > 1 else 0, dtype=torch.uint8)
+    return y, x.new_empty(x.shape[:2]), x.new_empty((x.shape[0], weight.shape[0])), index
+
+
+@pix_gradient.register_fake
+def _gradient_shapes(
+    grad: Tensor, weight: Tensor, y: Tensor, z: Tensor, p: Tensor, index: Tensor, zeta: int, tau: float, last: bool
+) -> tuple[Tensor, Tensor]:
+    layout = torch.channels_last if last else torch.contiguous_format
+    grad_x = y.new_empty((y.shape[0], weight.shape[1], *y.shape[2:])).contiguous(memory_format=layout)
+    return grad_x, torch.empty_like(weight, memory_format=torch.contiguous_format)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
+    x, weight, ctx.zeta, ctx.tau = inputs
+    ctx.last = channels_last(x)
+    ctx.save_for_backward(weight, *output)
+
+
+def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    grad_x, grad_w = pix_gradient(grad, *ctx.saved_tensors, ctx.zeta, ctx.tau, ctx.last)
+    return grad_x, grad_w, None, None
+
+
+pix_for_training.register_autograd(_backward, setup_context=_keep)
+
+
+@register_flop_formula([torch.ops.nas.pix, torch.ops.nas.pix_for_training])
 def _flops(x: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any) -> int:
     return 2 * x[0] * weight[0] * weight[1]
+
+
+@register_flop_formula(torch.ops.nas.pix_gradient)
+def _gradient_flops(grad: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any) -> int:
+    return 4 * grad[0] * weight[0] * weight[1]  # dL/dGAP and dL/dW
 
 
 class FusedPiX(torch.autograd.Function):
@@ -151,28 +236,51 @@ class FusedPiX(torch.autograd.Function):
             found = iter(torch.autograd.grad(again, wanted, grad, create_graph=True))
             first = next(found) if ctx.needs_input_grad[0] else None
             return first, next(found, None), None, None
+        if x.is_cuda:
+            grads = on_gpu(x, lambda: gpu_backward(grad, x, (weight, y, z, p, index), zeta=ctx.zeta, tau=ctx.tau))
+            return *(grads or plain_backward(grad, x, weight, zeta=ctx.zeta, tau=ctx.tau)), None, None
         grad_w = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
-        kept = (weight, y, z, p, index)
-        return pix_backward(grad, x, kept, grad_w, zeta=ctx.zeta, tau=ctx.tau), grad_w, None, None
+        kept, last = (weight, y, z, p, index), channels_last(x)
+        return pix_backward(grad, kept, grad_w, zeta=ctx.zeta, tau=ctx.tau, last=last), grad_w, None, None
+
+
+def gpu_backward(
+    grad: Tensor, x: Tensor, kept: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], *, zeta: int, tau: float
+) -> tuple[Tensor, Tensor]:
+    """dL/dx and dL/dW by `search_spaces.kernels.gpu`."""
+    from search_spaces.kernels.gpu.pix import pix_backward as compute
+
+    found: tuple[Tensor, Tensor] = compute(grad, x, kept, zeta=zeta, tau=tau)
+    return found
+
+
+def plain_backward(grad: Tensor, x: Tensor, weight: Tensor, *, zeta: int, tau: float) -> tuple[Tensor, Tensor]:
+    """dL/dx and dL/dW by plain operations, of which the forward pass is done again."""
+    with torch.enable_grad():
+        leaves = x.detach().requires_grad_(), weight.detach().requires_grad_()
+        of_x, of_w = torch.autograd.grad(differentiable_pix(*leaves, zeta=zeta, tau=tau), leaves, grad)
+    return of_x, of_w
 
 
 def pix_backward(
     grad: Tensor,
-    x: Tensor,
     kept: tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None],
     grad_w: Tensor | None,
     *,
     zeta: int,
     tau: float,
+    last: bool,
 ) -> Tensor:
-    """Computes dL/dx (N, C, H, W), and dL/dW (K, C) into `grad_w`, from dL/dy, x's shape and the W, y, z, p and index of the forward pass."""
+    """Computes dL/dx (N, C, H, W), in channels-last if x was, and dL/dW (K, C) into `grad_w`.
+
+    They come from dL/dy and the W, y, z, p and index of the forward pass.
+    """
     assert LIBRARY is not None
     weight, y, z, p, index = kept
-    batch, channels, height, width = x.shape
-    last = channels_last(x)
+    (batch, _, height, width), channels = y.shape, weight.shape[1]
     layout = torch.channels_last if last else torch.contiguous_format
     grad = grad.contiguous(memory_format=layout)
-    grad_x = torch.empty(x.shape, memory_format=layout)
+    grad_x = torch.empty((batch, channels, height, width), memory_format=layout)
     logit = torch.empty_like(p)
     LIBRARY.nas_pix_backward(
         grad.data_ptr(),
@@ -197,9 +305,9 @@ def pix_backward(
 
 def differentiable_pix(x: Tensor, weight: Tensor, *, zeta: int, tau: float) -> Tensor:
     """The layer of operations that can be differentiated any number of times."""
-    p = torch.sigmoid(x.mean((2, 3)) @ weight.t())[:, :, None, None]
+    p = torch.sigmoid(x.mean((2, 3)).to(weight.dtype) @ weight.t())[:, :, None, None]
     chosen = []
     for k, part in enumerate(x.split(zeta, 1)):
         first = part.detach().argmax(1, keepdim=True)
         chosen.append(torch.where(p[:, k : k + 1] < tau, part.gather(1, first), part.mean(1, keepdim=True)))
-    return p * torch.cat(chosen, 1)
+    return p.to(x.dtype) * torch.cat(chosen, 1)

@@ -39,7 +39,18 @@ def fast_shuffle(layer: Layer, x: Tensor) -> Tensor | None:
     if torch.is_grad_enabled() and x.requires_grad:
         return None
     with torch.no_grad():
+        if x.is_cuda:
+            return _on_gpu(layer, x)
         return gather(x, order(layer, pooled(x)))
+
+
+def _on_gpu(layer: Layer, x: Tensor) -> Tensor:
+    from search_spaces.kernels.gpu.shuffle import shuffled  # Triton takes a second, and is not everywhere
+
+    generator: Generator = layer.generator
+    logits = generator.expand(F.relu(generator.reduce(x.mean((2, 3)))))
+    a, b = generator.left[1], generator.right[1]
+    return shuffled(x, logits, groups=layer.groups, matrices=generator.matrices, a=a, b=b)
 
 
 def pooled(x: Tensor) -> Tensor:
@@ -90,7 +101,7 @@ class MixingLayer(Protocol):
 
 def fast_mix(layer: MixingLayer, x: Tensor) -> Tensor | None:
     """The static-dynamic shuffle of a channels-last map without gradients, or None: in NCHW the batched products are faster."""
-    if not channels_last(x) or x.is_contiguous() or x.shape[1] != layer.c_in:
+    if x.is_cuda or not channels_last(x) or x.is_contiguous() or x.shape[1] != layer.c_in:
         return None
     if torch.is_grad_enabled() and (x.requires_grad or layer.left.requires_grad):
         return None
@@ -130,7 +141,7 @@ class FixedShuffle(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Channel g·c + j becomes channel j·groups + g."""
-        if usable(x) and not (torch.is_grad_enabled() and x.requires_grad):
+        if x.is_cpu and usable(x) and not (torch.is_grad_enabled() and x.requires_grad):
             order = torch.arange(x.shape[1]).view(self.groups, -1).t().flatten()
             return gather(x, order.expand(x.shape[0], -1).contiguous())
         grid = x.reshape(x.shape[0], self.groups, -1, *x.shape[2:])
