@@ -96,9 +96,9 @@ def pix_forward(
 
 
 def compiled_pix(layer: Layer, x: Tensor) -> Tensor | None:
-    """The layer's output as one operation of a compiled graph, or None where the kernel does not apply.
+    """The layer's output as one operation of a compiled graph, or None: in training, on a GPU, and where the kernel does not apply.
 
-    What Inductor makes of the plain code takes far longer to compile and, on a CPU, to run. On a GPU it fuses that well itself.
+    What Inductor makes of the plain code for a CPU takes far longer to compile and to run. On a GPU it can fuse it well itself.
     """
     weight = layer.context.weight
     if not available() or not (x.is_cpu and weight.is_cpu) or x.dim() != 4 or x.shape[1] != layer.channels:
@@ -107,11 +107,9 @@ def compiled_pix(layer: Layer, x: Tensor) -> Tensor | None:
         return None
     if x.dtype is not torch.float32 or weight.dtype is not torch.float32 or torch.is_autocast_enabled("cpu"):
         return None
-    y: Tensor
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        y = pix_for_training(x, weight, layer.zeta, layer.tau)[0]
-    else:
-        y = pix_operation(x, weight, layer.zeta, layer.tau)
+        return None
+    y: Tensor = pix_operation(x, weight, layer.zeta, layer.tau)
     return y
 
 
@@ -124,95 +122,24 @@ def compiled_pix(layer: Layer, x: Tensor) -> Tensor | None:
 def pix_operation(x: Tensor, weight: Tensor, zeta: int, tau: float) -> Tensor:
     """`pix_forward` for compiled graphs: (N, C, H, W), (K, C) -> (N, K, H, W) in the layout of x."""
     if x.numel() == 0:
-        return _like(x, weight.shape[0])
-    return pix_forward(_dense(x), weight.contiguous(), zeta=zeta, tau=tau)[0]
-
-
-@torch.library.custom_op(
-    "nas::pix_for_training",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor x, Tensor weight, int zeta, float tau) -> (Tensor, Tensor, Tensor, Tensor)",
-)
-def pix_for_training(x: Tensor, weight: Tensor, zeta: int, tau: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`pix_forward` for compiled graphs with gradients: y, z, p and the members picked; only y has a gradient."""
-    if x.numel() == 0:
-        y, z, p, index = _shapes(x, weight, zeta, tau)
-        return y, z.zero_(), p.zero_(), index
-    y, z, p, found = pix_forward(_dense(x), weight.contiguous(), zeta=zeta, tau=tau, indexed=True)
-    return y, z, p, torch.empty(0, dtype=torch.uint8) if found is None else found
-
-
-@torch.library.custom_op(
-    "nas::pix_gradient",
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor grad, Tensor weight, Tensor y, Tensor z, Tensor p, Tensor index, int zeta, float tau, bool last)"
-    " -> (Tensor, Tensor)",
-)
-def pix_gradient(
-    grad: Tensor, weight: Tensor, y: Tensor, z: Tensor, p: Tensor, index: Tensor, zeta: int, tau: float, last: bool
-) -> tuple[Tensor, Tensor]:
-    """`pix_backward` for compiled graphs: dL/dx in channels-last if `last`, and dL/dW."""
-    grad_w = torch.zeros_like(weight, memory_format=torch.contiguous_format)
-    if y.numel() == 0:
-        return _gradient_shapes(grad, weight, y, z, p, index, zeta, tau, last)[0], grad_w
-    kept = (weight.contiguous(), y, z, p, index if index.numel() else None)
-    return pix_backward(grad, kept, grad_w, zeta=zeta, tau=tau, last=last), grad_w
-
-
-def _dense(x: Tensor) -> Tensor:
-    return x if channels_last(x) else x.contiguous()
-
-
-def _like(x: Tensor, channels: int) -> Tensor:
-    layout = torch.channels_last if channels_last(x) else torch.contiguous_format
-    return x.new_empty((x.shape[0], channels, *x.shape[2:])).contiguous(memory_format=layout)
+        empty: Tensor = _like(x, weight)
+        return empty
+    if not channels_last(x):
+        x = x.contiguous()
+    y: Tensor = pix_forward(x, weight.contiguous(), zeta=zeta, tau=tau)[0]
+    return y
 
 
 @pix_operation.register_fake
-def _shape(x: Tensor, weight: Tensor, zeta: int, tau: float) -> Tensor:
-    return _like(x, weight.shape[0])
+def _like(x: Tensor, weight: Tensor, zeta: int = 0, tau: float = 0) -> Tensor:
+    layout = torch.channels_last if channels_last(x) else torch.contiguous_format
+    shape = (x.shape[0], weight.shape[0], *x.shape[2:])
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
 
 
-@pix_for_training.register_fake
-def _shapes(x: Tensor, weight: Tensor, zeta: int, tau: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    y = _like(x, weight.shape[0])
-    index = x.new_empty(y.numel() if zeta > 1 else 0, dtype=torch.uint8)
-    return y, x.new_empty(x.shape[:2]), x.new_empty((x.shape[0], weight.shape[0])), index
-
-
-@pix_gradient.register_fake
-def _gradient_shapes(
-    grad: Tensor, weight: Tensor, y: Tensor, z: Tensor, p: Tensor, index: Tensor, zeta: int, tau: float, last: bool
-) -> tuple[Tensor, Tensor]:
-    layout = torch.channels_last if last else torch.contiguous_format
-    grad_x = y.new_empty((y.shape[0], weight.shape[1], *y.shape[2:])).contiguous(memory_format=layout)
-    return grad_x, torch.empty_like(weight, memory_format=torch.contiguous_format)
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
-    x, weight, ctx.zeta, ctx.tau = inputs
-    ctx.last = channels_last(x)
-    ctx.save_for_backward(weight, *output)
-
-
-def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, None, None]:
-    grad_x, grad_w = pix_gradient(grad, *ctx.saved_tensors, ctx.zeta, ctx.tau, ctx.last)
-    return grad_x, grad_w, None, None
-
-
-pix_for_training.register_autograd(_backward, setup_context=_keep)
-
-
-@register_flop_formula([torch.ops.nas.pix, torch.ops.nas.pix_for_training])
+@register_flop_formula(torch.ops.nas.pix)
 def _flops(x: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any) -> int:
     return 2 * x[0] * weight[0] * weight[1]
-
-
-@register_flop_formula(torch.ops.nas.pix_gradient)
-def _gradient_flops(grad: tuple[int, ...], weight: tuple[int, ...], *_: Any, **__: Any) -> int:
-    return 4 * grad[0] * weight[0] * weight[1]  # dL/dGAP and dL/dW
 
 
 class FusedPiX(torch.autograd.Function):
