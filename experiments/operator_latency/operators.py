@@ -12,6 +12,7 @@ from experiments.operator_latency.clock import medians
 from search_spaces.kernels.dispatch import plain_operators
 from search_spaces.operators.channel_shuffle import channel_shuffle
 from search_spaces.operators.dynamic_shuffle import DynamicShuffle, StaticDynamicShuffle
+from search_spaces.operators.muxconv import SpatialMultiplex
 from search_spaces.operators.pix import PiX
 
 # channels in, channels out, pixels a side
@@ -32,6 +33,16 @@ PIX = {
 SHUFFLES = {
     "ShuffleNet V2": ((116, 28), (232, 14), (464, 7)),
     "spaces": ((64, 16), (128, 28), (256, 28), (512, 14)),
+}
+# channels, pixels a side, kernels, scales, stride
+MULTIPLEXES = {
+    "MUXNet-m": ((96, 56, (3, 5, 7), (0, 0, 0), 2), (160, 28, (3, 5, 7, 9), (0, 0, 0, 0), 2)),
+    "spaces": (
+        (64, 32, (3, 3), (-1, 0), 1),
+        (64, 32, (3, 3), (-1, 1), 1),
+        (128, 16, (3, 5), (-1, 0), 1),
+        (192, 8, (5, 5), (-1, 0), 1),
+    ),
 }
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}
 
@@ -64,6 +75,10 @@ def timings(*, batch: int, turns: int, device: torch.device) -> Iterator[Timing]
         for channels, side in places:
             for layout in LAYOUTS:
                 yield from _shuffle(network, channels, side, layout, batch=batch, turns=turns, device=device)
+    for network, layers in MULTIPLEXES.items():
+        for layer in layers:
+            for layout in LAYOUTS:
+                yield from _multiplex(network, layer, layout, batch=batch, turns=turns, device=device)
 
 
 def _pix(
@@ -106,6 +121,36 @@ def _shuffle(
             2 * x.numel(),
             turns=turns,
             device=device,
+        )
+
+
+def _multiplex(
+    network: str,
+    layer: tuple[int, int, tuple[int, ...], tuple[int, ...], int],
+    layout: str,
+    *,
+    batch: int,
+    turns: int,
+    device: torch.device,
+) -> Iterator[Timing]:
+    channels, side, kernels, scales, stride = layer
+    torch.manual_seed(0)
+    form = LAYOUTS[layout]
+    x = torch.randn(batch, channels, side, side, device=device).contiguous(memory_format=form)
+    mixed = SpatialMultiplex(channels, kernels=kernels, scales=scales, stride=stride).eval().to(device)
+    kernel = max(kernels)
+    conv = nn.Conv2d(channels, channels, kernel, stride=stride, padding=kernel // 2, groups=channels, bias=False)
+    conv = conv.to(device, memory_format=form)
+    ways: dict[str, Callable[[], object]] = {
+        "fast": lambda: mixed(x),
+        "plain": _plainly(lambda: mixed(x)),
+        "depthwise, largest kernel": lambda: conv(x),
+    }
+    shape = f"{channels} at {side}², kernels {kernels}, scales {scales}, stride {stride}"
+    size = x.numel() + x.numel() // stride**2
+    with torch.no_grad():
+        yield from _measured(
+            "spatial multiplexing", network, shape, layout, "forward", ways, size, turns=turns, device=device
         )
 
 

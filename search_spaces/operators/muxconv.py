@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from search_spaces.kernels.dispatch import with_fast_path
+from search_spaces.kernels.multiplex import fast_multiplex
 from search_spaces.operators.channel_shuffle import channel_shuffle
 from search_spaces.operators.conv_norm import ConvNorm, activation_named
 from search_spaces.operators.gates import SqueezeExcite
@@ -229,3 +231,6 @@ class ChannelMultiplexBlock(nn.Module):
         """The map that the class describes."""
         processed, passed = x[:, : self.processed], x[:, self.processed :]
         return channel_shuffle(torch.cat((self.inner(processed), passed), 1), self.shuffle_groups)
+
+
+with_fast_path(SpatialMultiplex, fast_multiplex)

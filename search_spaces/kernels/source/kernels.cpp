@@ -8,7 +8,7 @@
 ParallelRegion parallel_region = nullptr;
 
 // Raised with library.py's whenever a signature changes, so that an older build is not called.
-EXPORT int nas_version() { return 4; }
+EXPORT int nas_version() { return 5; }
 
 EXPORT void nas_use_threads(void* region) { parallel_region = reinterpret_cast<ParallelRegion>(region); }
 
@@ -17,6 +17,7 @@ namespace plain {
 #include "pix_backward.h"
 #include "moves.h"
 #include "kronecker.h"
+#include "multiplex.h"
 }  // namespace plain
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -31,6 +32,7 @@ namespace avx2 {
 #include "pix_backward.h"
 #include "moves.h"
 #include "kronecker.h"
+#include "multiplex.h"
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -46,6 +48,7 @@ namespace avx512 {
 #include "pix_backward.h"
 #include "moves.h"
 #include "kronecker.h"
+#include "multiplex.h"
 }  // namespace avx512
 #undef TWO_VECTOR_PERMUTE
 #if defined(__clang__)
@@ -100,4 +103,11 @@ EXPORT void nas_kronecker(
     Int pixels, Int threads) {
     static const auto best = BEST(kronecker);
     best(x, left, right, y, images, groups, a, b, rows, columns, pixels, threads);
+}
+
+EXPORT void nas_multiplex(
+    const float* x, const float* w, const float* bias, float* y, Int images, Int height, Int width, Int channels, Int first, Int size,
+    Int k, Int stride, Int scale, Int relu, Int threads) {
+    static const auto best = BEST(multiplex);
+    best(x, w, bias, y, images, height, width, channels, first, size, k, stride, scale, relu, threads);
 }
