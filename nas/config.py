@@ -72,7 +72,7 @@ class SearchConfig:
     )
     stop_below: float = option(
         0.1,
-        "at a rung, stop a trial whose probability of raising the hypervolume by 0.1 % or more is below this; 0 to stop none",
+        "at a rung, stop a trial whose probability of raising the hypervolume by 0.05 % or more is below this; 0 to stop none",
         metavar="P",
         check=lambda value: None if 0 <= value < 1 else f"must be from 0 to below 1, got {value:g}",
         group="how",

@@ -82,14 +82,12 @@ def _watch(options: argparse.Namespace) -> int:
 
 def as_json(archive: Any, *, run: str) -> dict[str, Any]:
     """What `--json` prints."""
+    from nas.problem import STATES
     from nas.report.beside import beside
     from nas.run import RunFolder
     from nas.training.results import read_results
 
     more = beside(RunFolder.open(run), archive)
-    from nas.problem import STATES
-
-    states = [trial.state for trial in archive.trials]
     return {
         "objectives": [{"name": o.name, "goal": o.goal, "unit": o.unit} for o in archive.objectives],
         "front": [
@@ -104,7 +102,7 @@ def as_json(archive: Any, *, run: str) -> dict[str, Any]:
             }
             for member in archive.front()
         ],
-        "trials": {state: states.count(state) for state in STATES},
+        "trials": {state: archive.count(state) for state in STATES},
         "hypervolume": archive.hypervolume(),
         "trained": [
             {"key": result.key, "label": result.label, "test_accuracy": result.about["test_accuracy"]}

@@ -70,6 +70,7 @@ def base_of(run: str) -> dict[str, Any]:
         UserError: there is no run, or it looked its scores up in a table.
     """
     from nas.options import read_toml, resolve
+    from nas.plan import recipe_of
     from nas.run import RunFolder
 
     saved = read_toml(RunFolder.open(run).config)
@@ -77,6 +78,6 @@ def base_of(run: str) -> dict[str, Any]:
         raise UserError(f"the run {run!r} looked its scores up in a table: it has no proxy to audit")
     names = {"space", "dataset", "data_dir", "skip_broken", "train_images", "recipe", "seed"}
     base = {name: value for name, value in saved.items() if name in names}
-    recipe = RECIPES[str(saved["recipe"])]
-    own = (resolve(SearchConfig, {}, base={"epochs": saved.get("epochs", 0)}).epochs or (0,))[-1] or recipe.epochs
+    known: dict[str, Any] = {name: saved[name] for name in ("recipe", "epochs") if name in saved}
+    own = recipe_of(resolve(SearchConfig, {}, base=known)).epochs
     return {**base, "rungs": [str(epochs) for epochs in sorted({1, 2, 3, own})], "epochs": max(15, 3 * own)}

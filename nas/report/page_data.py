@@ -51,7 +51,7 @@ def page_data(
         "run": shlex.quote(run or title),
         "recipe": _recipe(archive.recipe),
         "limits": [str(limit) for limit in archive.limits],
-        "counts": {state: sum(t.state == state for t in archive.trials) for state in STATES},
+        "counts": {state: archive.count(state) for state in STATES},
         "axes": [{"name": o.name, "goal": o.goal, "unit": o.unit, "objective": o in archive.objectives} for o in axes],
         "members": [
             {

@@ -30,6 +30,9 @@ class Synthetic:
     recipe: dict[str, Any] = field(default_factory=lambda: {"name": "proxy", "epochs": 4})
     frame: dict[str, list[float]] = field(default_factory=lambda: dict(FRAME))
 
+    def count(self, state: str) -> int:
+        return sum(trial.state == state for trial in self.trials)
+
     def front(self) -> list[Member]:
         return front(self.trials, self.objectives)
 
