@@ -105,7 +105,23 @@ def _study(folder: RunFolder) -> list[Check]:
         found = f"events.jsonl tells of {told} finished trials and the study holds {archive.count('finished')}: its end is lost"
         how = f"{BACKUP}, or go on with --resume, which evaluates what is lost anew"
         checks.append(Check("study", found, fault=True, repair=how))
-    return [*checks, *_weights(folder, archive)]
+    return [*checks, *_architectures(archive), *_weights(folder, archive)]
+
+
+def _architectures(archive: Any) -> list[Check]:
+    """Whether every trial tells of an architecture, which is the one of its key."""
+    from nas.report.facts import drawable
+    from search_spaces.architecture import key_of
+
+    wrong = [
+        str(trial.number)
+        for trial in archive.trials
+        if (drawn := drawable(trial.architecture)) is None or ("genes" not in drawn and key_of(drawn) != trial.key)
+    ]
+    if not wrong:
+        return []
+    shown = ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else "")
+    return [Check("study", f"the architecture is damaged in trials {shown}", fault=True, repair=BACKUP)]
 
 
 def _journal(journal: Path) -> list[Check]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,13 @@ def unrecorded(run: Path) -> None:
     weights(run)[0].write_bytes(b"\x10\0\0\0\0\0\0\0" + b"{}")
 
 
+def change_architecture(run: Path) -> None:
+    text = (run / "study.journal").read_text()
+    changed = re.sub(r'"resolution":(\d+)', r'"resolution":-\1', text, count=1)
+    assert changed != text
+    (run / "study.journal").write_text(changed)
+
+
 def append(name: str, text: bytes) -> Callable[[Path], None]:
     def change(run: Path) -> None:
         with open(run / name, "ab") as file:
@@ -75,6 +83,7 @@ def put(name: str, text: str) -> Callable[[Path], None]:
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "torn tail": (append("study.journal", b'{"op_code": 5, "wor'), "the last line is torn"),
     "middle": (damage_line, "line 21 of"),
+    "architecture": (change_architecture, "the architecture is damaged in trials 0"),
     "end lost": (lose_trials, "its end is lost"),
     "foreign": (put("study.journal", "Dear diary\n"), "line 1 of 1 is damaged"),
     "journal missing": (lambda run: (run / "study.journal").unlink(), "restore it from a backup"),
