@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from experiments.operator_latency.clock import medians
-from search_spaces.kernels.dispatch import plain_operators
+from search_spaces.kernels.dispatch import plain_operators, usable
+from search_spaces.kernels.pix import pix_forward
+from search_spaces.kernels.shuffle import pooled
 from search_spaces.operators.channel_shuffle import channel_shuffle
 from search_spaces.operators.dynamic_shuffle import DynamicShuffle, StaticDynamicShuffle
 from search_spaces.operators.muxconv import SpatialMultiplex
@@ -180,6 +182,10 @@ def _both(
             return torch.autograd.grad(module(leaf), [leaf, *module.parameters()], grad)
 
         forward[way], both[way] = (_plainly(run), _plainly(train)) if plain else (run, train)
+    if isinstance(layer := ways["fast"][0], PiX) and usable(x) and x.is_cpu:
+        weight, known = layer.context.weight.detach(), x.mean((2, 3))
+        forward["pooling alone"] = lambda: pooled(x)
+        forward["the rest alone"] = lambda: pix_forward(x, weight, zeta=layer.zeta, tau=layer.tau, z=known)
     size = x.numel() + grad.numel()
     yield from _measured(operator, network, shape, layout, "forward", forward, size, turns=turns, device=device)
     yield from _measured(

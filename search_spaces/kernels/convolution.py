@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.kernels.dispatch import eager_on_cpu, usable
-from search_spaces.kernels.shuffle import gather
+from search_spaces.kernels.library import LIBRARY
 
 # Activation: oneDNN's name and numbers, and the plain function.
 ACTIVATIONS: dict[str, tuple[str, list[float]]] = {
@@ -82,63 +82,70 @@ class FusedConv(nn.Module):
 
 
 class PairedConv(nn.Module):
-    """A convolution of two channels a group, (N, C, H, W) -> (N, C, ⌈H/stride⌉, ⌈W/stride⌉), as two depthwise ones where it can be.
+    """A convolution of two channels a group: (N, C, H, W) -> (N, C, ⌈H/stride⌉, ⌈W/stride⌉), as one native pass where it can be.
 
-    One is of the map and one of the map with the channels of each pair swapped: oneDNN's grouped convolution reaches a fiftieth of
-    the processor's speed at this width, its depthwise one much more. Elsewhere it is the convolution itself.
+    oneDNN's grouped convolution reaches a fiftieth of the processor's speed at this width. Elsewhere it is the convolution itself.
 
     Args:
-        conv: C in, C out, C/2 groups; its weights are taken over.
+        conv: C in, C out, C/2 groups, see `is_paired`; its weights are taken over.
         activation: none, relu, relu6 or swish.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: str = "none") -> None:
         super().__init__()
         self.whole = FusedConv(conv, activation)
-        self._pair: tuple[FusedConv, FusedConv, Tensor] | None = None
+        self._taps: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of x, activated."""
         if x.is_cuda or not usable(x) or (torch.is_grad_enabled() and x.requires_grad):
             return self.whole(x)  # type: ignore[no-any-return]
-        if self._pair is None:
-            self._pair = _depthwise_pair(self.whole.conv)
-        own, other, swap = self._pair
+        assert LIBRARY is not None
+        conv, activation = self.whole.conv, self.whole.activation
+        if self._taps is None:
+            self._taps = _paired_taps(conv)
         x = x.contiguous(memory_format=torch.channels_last)
-        y = other(gather(x, swap.expand(x.shape[0], -1).contiguous()))
-        activation = self.whole.activation
+        (batch, channels, height, width), stride = x.shape, conv.stride[0]
+        shape = (batch, channels, -(-height // stride), -(-width // stride))
+        y = torch.empty(shape, memory_format=torch.channels_last)
+        LIBRARY.nas_multiplex(
+            x.data_ptr(),
+            self._taps[0].data_ptr(),
+            self._taps[1].data_ptr(),
+            y.data_ptr(),
+            batch,
+            height,
+            width,
+            channels,
+            0,
+            channels,
+            conv.kernel_size[0],
+            stride,
+            0,
+            True,
+            activation == "relu",
+            torch.get_num_threads(),
+        )
         if activation in {"none", "relu"}:
-            return own(x, y, activation)  # type: ignore[no-any-return]
-        y = own(x, y)
+            return y
         return F.silu(y, inplace=True) if activation == "swish" else F.relu6(y, inplace=True)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pair": None}  # it is made again
+        return {**self.__dict__, "_taps": None}  # they are made again
 
 
 def is_paired(conv: nn.Conv2d) -> bool:
-    """Whether each group of a convolution maps two channels to two."""
-    return conv.in_channels == conv.out_channels == 2 * conv.groups
+    """Whether each group of a convolution maps two channels to two, by an odd kernel that keeps the map's size but for the stride."""
+    kernel, stride = conv.kernel_size[0], conv.stride[0]
+    square = conv.kernel_size == (kernel, kernel) and conv.stride == (stride, stride) and conv.dilation == (1, 1)
+    same = kernel % 2 == 1 and conv.padding == (kernel // 2, kernel // 2)
+    return conv.in_channels == conv.out_channels == 2 * conv.groups and square and same
 
 
-def _depthwise_pair(conv: nn.Conv2d) -> tuple[FusedConv, FusedConv, Tensor]:
-    """What each channel takes of itself, with the bias, what it takes of its partner, and the order that swaps partners."""
+def _paired_taps(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weights by tap, (k·k, 2, C): of the channel itself and of the other of its pair; and the bias (C,)."""
     channels = torch.arange(conv.in_channels)
-    made = []
-    for member, bias in ((channels % 2, conv.bias), (1 - channels % 2, None)):
-        one = nn.utils.skip_init(
-            nn.Conv2d,
-            conv.in_channels,
-            conv.in_channels,
-            conv.kernel_size,
-            stride=conv.stride,
-            padding=conv.padding,
-            dilation=conv.dilation,
-            groups=conv.in_channels,
-            bias=bias is not None,
-        )
-        one.weight = nn.Parameter(conv.weight.detach()[channels, member].unsqueeze(1).contiguous())
-        if bias is not None:
-            one.bias = nn.Parameter(bias.detach())
-        made.append(FusedConv(one))
-    return made[0], made[1], channels.view(-1, 2).flip(1).flatten()
+    weight = conv.weight.detach()
+    pair = torch.stack([weight[channels, channels % 2], weight[channels, 1 - channels % 2]])  # (2, C, k, k)
+    bias = torch.zeros(len(channels)) if conv.bias is None else conv.bias.detach().contiguous()
+    return pair.flatten(2).permute(2, 0, 1).contiguous(), bias

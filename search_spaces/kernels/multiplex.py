@@ -56,6 +56,7 @@ def fast_multiplex(layer: Layer, x: Tensor) -> Tensor | None:
             kernel,
             stride,
             scale,
+            False,
             relu,
             torch.get_num_threads(),
         )

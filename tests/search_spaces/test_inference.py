@@ -14,7 +14,7 @@ from search_spaces import inference
 from search_spaces.hosts.bottleneck import Bottleneck
 from search_spaces.hosts.shuffle_unit import ShuffleUnitV2
 from search_spaces.inference import optimise
-from search_spaces.kernels.convolution import FusedConv, PairedConv
+from search_spaces.kernels.convolution import FusedConv, PairedConv, is_paired
 from search_spaces.kernels.dispatch import available, plain_operators
 from search_spaces.operators.muxconv import InvertedResidual
 from search_spaces.published import build
@@ -140,13 +140,26 @@ def test_two_channels_a_group(activation, channels, kernel, stride, layout):
     x = 4 * torch.randn(3, channels, 9, 7).contiguous(memory_format=layout)
     with plain_operators():
         wanted = fused(x)
-    assert not available() or fused._pair is None
+    assert not available() or fused._taps is None
     for _ in range(2):
         agree(fused(x), wanted)
-    assert (fused._pair is not None) == available()
+    assert (fused._taps is not None) == available()
     agree(pickle.loads(pickle.dumps(fused))(x[:1]), wanted[:1])
     plain = {"none": lambda y: y, "relu": F.relu, "relu6": F.relu6, "swish": F.silu}[activation]
     agree(wanted, plain(convolution(x)))
+
+
+def test_other_geometries_are_left_to_the_convolution():
+    assert is_paired(nn.Conv2d(4, 4, 3, padding=1, groups=2))
+    for geometry in (
+        {"padding": 0},
+        {"padding": 2, "dilation": 2},
+        {"padding": 1, "stride": (1, 2)},
+        {"padding": "same"},
+    ):
+        assert not is_paired(nn.Conv2d(4, 4, 3, groups=2, **geometry))
+    assert not is_paired(nn.Conv2d(4, 4, (3, 1), padding=(1, 0), groups=2))
+    assert not is_paired(nn.Conv2d(4, 4, 3, padding=1, groups=4))
 
 
 @torch.no_grad()

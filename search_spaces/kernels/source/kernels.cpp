@@ -8,7 +8,7 @@
 ParallelRegion parallel_region = nullptr;
 
 // Raised with library.py's whenever a signature changes, so that an older build is not called.
-EXPORT int nas_version() { return 5; }
+EXPORT int nas_version() { return 6; }
 
 EXPORT void nas_use_threads(void* region) { parallel_region = reinterpret_cast<ParallelRegion>(region); }
 
@@ -107,7 +107,7 @@ EXPORT void nas_kronecker(
 
 EXPORT void nas_multiplex(
     const float* x, const float* w, const float* bias, float* y, Int images, Int height, Int width, Int channels, Int first, Int size,
-    Int k, Int stride, Int scale, Int relu, Int threads) {
+    Int k, Int stride, Int scale, Int paired, Int relu, Int threads) {
     static const auto best = BEST(multiplex);
-    best(x, w, bias, y, images, height, width, channels, first, size, k, stride, scale, relu, threads);
+    best(x, w, bias, y, images, height, width, channels, first, size, k, stride, scale, paired, relu, threads);
 }
