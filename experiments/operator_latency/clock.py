@@ -9,11 +9,16 @@ from collections.abc import Callable, Mapping
 import torch
 
 
-def medians(
+def medians(functions: Mapping[str, Callable[[], object]], *, turns: int, device: torch.device) -> dict[str, float]:
+    """Median milliseconds of each function, see `samples`."""
+    return {name: statistics.median(values) for name, values in samples(functions, turns=turns, device=device).items()}
+
+
+def samples(
     functions: Mapping[str, Callable[[], object]], *, turns: int, device: torch.device, again: bool = True
-) -> dict[str, float]:
-    """Median milliseconds of each function over interleaved turns; each is called once before, and `again` in every
-    turn, to bring back code and data.
+) -> dict[str, list[float]]:
+    """Milliseconds of each function in each of interleaved turns; each is called once before, and `again` in every turn, to bring
+    back code and data.
 
     With one thread on a CPU it is the thread's own time, which a busy machine does not lengthen by waiting; else the clock's.
     """
@@ -24,8 +29,8 @@ def medians(
         for name, function in functions.items():
             if again:
                 function()
-            times[name].append(_seconds(function, device))
-    return {name: statistics.median(values) * 1e3 for name, values in times.items()}
+            times[name].append(_seconds(function, device) * 1e3)
+    return times
 
 
 def _seconds(function: Callable[[], object], device: torch.device) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor, nn
 
-from experiments.operator_latency.clock import medians
+from experiments.operator_latency.clock import samples
 from search_spaces.inference import optimise
 from search_spaces.kernels.dispatch import plain_operators
 from search_spaces.published import build
@@ -27,7 +28,10 @@ MODES = ("NCHW, plain", "NCHW", "channels-last, plain", "channels-last", "infere
 
 @dataclass(frozen=True)
 class PairTiming:
-    """One network and the one that it is compared with, in one mode at one batch size."""
+    """One network and the one that it is compared with, in one mode at one batch size.
+
+    The ratio is the median over turns, in which one follows the other: a processor that slows down for a while slows both.
+    """
 
     network: str
     other: str
@@ -35,6 +39,7 @@ class PairTiming:
     batch: int
     ms: float
     other_ms: float
+    ratio: float
 
 
 def pairs(*, batches: tuple[int, ...], turns: int, compiled: bool, device: torch.device) -> Iterator[PairTiming]:
@@ -48,9 +53,11 @@ def pairs(*, batches: tuple[int, ...], turns: int, compiled: bool, device: torch
             for mode in MODES if compiled else MODES[:-1]:
                 for one in (name, other):
                     runs[f"{one}|{mode}"] = _run(_network(one).to(device), mode, x)
-            found = medians(runs, turns=turns, device=device, again=batch == 1)
+            found = samples(runs, turns=turns, device=device, again=batch == 1)
             for mode in MODES if compiled else MODES[:-1]:
-                yield PairTiming(name, other, mode, batch, found[f"{name}|{mode}"], found[f"{other}|{mode}"])
+                own, others = found[f"{name}|{mode}"], found[f"{other}|{mode}"]
+                ratio = median(a / b for a, b in zip(own, others, strict=True))
+                yield PairTiming(name, other, mode, batch, median(own), median(others), ratio)
 
 
 def _network(name: str) -> nn.Module:

@@ -66,13 +66,14 @@ def _network_lines(networks: Sequence[PairTiming]) -> list[str]:
     ]
     for place in dict.fromkeys((t.network, t.other, t.batch) for t in networks):
         here = [t for t in networks if (t.network, t.other, t.batch) == place]
-        best = min(t.ms for t in here), min(t.other_ms for t in here)
+        own, other = min(here, key=lambda t: t.ms), min(here, key=lambda t: t.other_ms)
+        ratio = own.ratio if own is other else own.ms / other.other_ms
         for t in here:
             lines.append(
-                f"| {t.network} | {t.other} | {t.batch} | {t.mode} | {t.ms:.1f} | {t.other_ms:.1f} | {t.ms / t.other_ms:.2f} |"
+                f"| {t.network} | {t.other} | {t.batch} | {t.mode} | {t.ms:.1f} | {t.other_ms:.1f} | {t.ratio:.2f} |"
             )
         lines.append(
-            f"| {place[0]} | {place[1]} | {place[2]} | **best of each** | {best[0]:.1f} | {best[1]:.1f} | **{best[0] / best[1]:.2f}** |"
+            f"| {place[0]} | {place[1]} | {place[2]} | **best of each** | {own.ms:.1f} | {other.other_ms:.1f} | **{ratio:.2f}** |"
         )
     return lines
 
