@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -18,14 +19,19 @@ from search_spaces.operators.channel_shuffle import ChannelShuffle
 from search_spaces.operators.conv_norm import ConvNorm
 from search_spaces.operators.muxconv import InvertedResidual, SpatialMultiplex
 
-ACTIVATION_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.ReLU6: "relu6", nn.SiLU: "swish"}
+ACTIVATION_NAMES: dict[type[nn.Module], str] = {
+    nn.ReLU: "relu",
+    nn.ReLU6: "relu6",
+    nn.SiLU: "swish",
+    nn.Hardswish: "hardswish",
+}
 PORTION = 8 * 224 * 224  # pixels of input that go through a network together: 8 images of ImageNet's size
 
 
 def optimise(network: nn.Module) -> nn.Module:
     """A copy of a network for inference: (N, channels, H, W) -> (N, classes), equal to 1e-5 of its largest output.
 
-    Batch norm is folded into the convolution before it, and bias, activation and residual become part of that convolution's call;
+    Batch norm is folded into the convolution before it, in torchvision's networks as well, and bias, activation and residual become part of that convolution's call;
     fixed shuffles are one gather. PiX and dynamic shuffle need nothing: in evaluation they run as one pass and one gather
     already. On a CPU the copy runs best on channels-last input, in eager mode under `torch.inference_mode()`; a large batch
     goes through a `Network` in portions, see `InPortions`. It compiles and exports to ONNX as plain operations. Weights are not
@@ -38,7 +44,7 @@ def optimise(network: nn.Module) -> nn.Module:
 
 
 def _rebuilt(module: nn.Module) -> nn.Module:
-    if isinstance(module, ConvNorm):
+    if _is_conv_norm(module):
         return _folded(module)
     if isinstance(module, ChannelShuffle):
         return FixedShuffle(module.groups)
@@ -53,7 +59,17 @@ def _rebuilt(module: nn.Module) -> nn.Module:
     return module
 
 
-def _folded(layers: ConvNorm) -> nn.Module:
+def _is_conv_norm(module: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Whether a module is a convolution and its batch norm, with an activation or none, as torchvision writes them too."""
+    if isinstance(module, ConvNorm):
+        return True
+    children = list(module.children()) if isinstance(module, nn.Sequential) else []
+    if len(children) not in {2, 3} or type(children[0]) is not nn.Conv2d or type(children[1]) is not nn.BatchNorm2d:
+        return False
+    return isinstance(children[0].padding, tuple) and children[0].padding_mode == "zeros"
+
+
+def _folded(layers: nn.Sequential) -> nn.Module:
     conv, norm, *rest = layers.children()
     names = [ACTIVATION_NAMES.get(type(layer)) for layer in rest]
     if not (isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and len(rest) <= 1) or None in names:

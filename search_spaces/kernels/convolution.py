@@ -17,7 +17,9 @@ ACTIVATIONS: dict[str, tuple[str, list[float]]] = {
     "relu": ("relu", []),
     "relu6": ("hardtanh", [0.0, 6.0]),
     "swish": ("swish", []),
+    "hardswish": ("hardswish", []),
 }
+PLAIN = {"relu": F.relu, "relu6": F.relu6, "swish": F.silu, "hardswish": F.hardswish}
 
 
 class FusedConv(nn.Module):
@@ -28,7 +30,7 @@ class FusedConv(nn.Module):
 
     Args:
         conv: its weights are taken over and are not to be trained any more.
-        activation: none, relu, relu6 or swish.
+        activation: none, relu, relu6, swish or hardswish.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: str = "none") -> None:
@@ -68,7 +70,7 @@ class FusedConv(nn.Module):
     def _plainly(self, x: Tensor, residual: Tensor | None, then: str) -> Tensor:
         y: Tensor = self.conv(x)
         if self.activation != "none":
-            y = F.silu(y) if self.activation == "swish" else F.relu(y) if self.activation == "relu" else F.relu6(y)
+            y = PLAIN[self.activation](y)
         if residual is not None:
             y = y + residual
         return F.relu(y) if then == "relu" else y
@@ -88,7 +90,7 @@ class PairedConv(nn.Module):
 
     Args:
         conv: C in, C out, C/2 groups, see `is_paired`; its weights are taken over.
-        activation: none, relu, relu6 or swish.
+        activation: none, relu, relu6, swish or hardswish.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: str = "none") -> None:
@@ -126,9 +128,7 @@ class PairedConv(nn.Module):
             activation == "relu",
             torch.get_num_threads(),
         )
-        if activation in {"none", "relu"}:
-            return y
-        return F.silu(y, inplace=True) if activation == "swish" else F.relu6(y, inplace=True)
+        return y if activation in {"none", "relu"} else PLAIN[activation](y, inplace=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_taps": None}  # they are made again

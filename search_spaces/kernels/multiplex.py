@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.kernels.convolution import FusedConv
+from search_spaces.kernels.convolution import PLAIN, FusedConv
 from search_spaces.kernels.dispatch import channels_last
 from search_spaces.kernels.library import LIBRARY
 
@@ -63,7 +62,7 @@ def fast_multiplex(layer: Layer, x: Tensor) -> Tensor | None:
         first += size
     if relu or set(names) == {"none"}:
         return y
-    return F.silu(y, inplace=True) if names[0] == "swish" else F.relu6(y, inplace=True)
+    return PLAIN[names[0]](y, inplace=True)
 
 
 def _is_plain(conv: nn.Module) -> bool:

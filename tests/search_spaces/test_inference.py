@@ -127,7 +127,7 @@ def test_onnx(tmp_path):
     np.testing.assert_allclose(got, network(x).numpy(), rtol=1e-3, atol=1e-4 * float(network(x).abs().max()))
 
 
-@pytest.mark.parametrize("activation", ["none", "relu", "relu6", "swish"])
+@pytest.mark.parametrize("activation", ["none", "relu", "relu6", "swish", "hardswish"])
 @pytest.mark.parametrize(("channels", "kernel", "stride"), [(2, 1, 1), (10, 3, 2), (34, 5, 1)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @torch.no_grad()
@@ -145,8 +145,25 @@ def test_two_channels_a_group(activation, channels, kernel, stride, layout):
         agree(fused(x), wanted)
     assert (fused._taps is not None) == available()
     agree(pickle.loads(pickle.dumps(fused))(x[:1]), wanted[:1])
-    plain = {"none": lambda y: y, "relu": F.relu, "relu6": F.relu6, "swish": F.silu}[activation]
+    plain = {"none": lambda y: y, "relu": F.relu, "relu6": F.relu6, "swish": F.silu, "hardswish": F.hardswish}[
+        activation
+    ]
     agree(wanted, plain(convolution(x)))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "mobilenet_v2"])
+@torch.no_grad()
+def test_networks_of_torchvision(name):
+    import torchvision
+
+    network = with_statistics(torchvision.models.get_model(name, weights=None))
+    optimised = optimise(network)
+    x = torch.randn(2, 3, 64, 64)
+    agree(optimised(x), network(x))
+    with plain_operators():
+        agree(optimised(x), network(x))
+    if name == "mobilenet_v3_small":
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in optimised.modules())
 
 
 def test_other_geometries_are_left_to_the_convolution():
@@ -181,5 +198,5 @@ def test_large_batches_go_in_portions(monkeypatch):
 
 
 def test_unknown_activation():
-    with pytest.raises(ValueError, match="activation must be one of none, relu, relu6, swish, got 'gelu'"):
+    with pytest.raises(ValueError, match="activation must be one of none, relu, relu6, swish, hardswish, got 'gelu'"):
         FusedConv(nn.Conv2d(3, 3, 1), "gelu")
