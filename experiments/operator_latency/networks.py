@@ -76,7 +76,9 @@ def _run(network: nn.Module, mode: str, x: Tensor) -> Callable[[], object]:
         network, x = network.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     if mode == "inference form":
         form = optimise(network)
-        network = form if isinstance(form, InPortions) else InPortions(form)  # torchvision's are not to be at a disadvantage
+        network = (
+            form if isinstance(form, InPortions) else InPortions(form)
+        )  # torchvision's are not to be at a disadvantage
     call: Callable[[Tensor], object] = torch.compile(network) if mode == "compiled" else network
 
     def run() -> object:
