@@ -32,8 +32,8 @@ def optimise(network: nn.Module) -> nn.Module:
     """A copy of a network for inference: (N, channels, H, W) -> (N, classes), equal to 1e-5 of its largest output.
 
     Batch norm is folded into the convolution before it, in torchvision's networks as well, and bias, activation and residual
-    become part of that convolution's call; fixed shuffles are one gather. PiX and dynamic shuffle need nothing: in evaluation they run as one pass and one gather
-    already. On a CPU the copy runs best on channels-last input, in eager mode under `torch.inference_mode()`; a large batch
+    become part of that convolution's call; fixed shuffles are one gather. PiX and dynamic shuffle need nothing: in evaluation
+    they run as one pass and one gather already. On a CPU the copy runs best on channels-last input, in eager mode under `torch.inference_mode()`; a large batch
     goes through a `Network` in portions, see `InPortions`. It compiles and exports to ONNX as plain operations. Weights are not
     to be changed afterwards.
     """

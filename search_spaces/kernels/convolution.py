@@ -22,6 +22,51 @@ ACTIVATIONS: dict[str, tuple[str, list[float]]] = {
 PLAIN = {"relu": F.relu, "relu6": F.relu6, "swish": F.silu, "hardswish": F.hardswish}
 
 
+def empty_strided_map(x: Tensor, stride: int) -> Tensor:
+    """Room for a map (N, C, ⌈H/stride⌉, ⌈W/stride⌉) in channels-last, of x (N, C, H, W)."""
+    height, width = (-(-side // stride) for side in x.shape[2:])
+    return torch.empty((*x.shape[:2], height, width), memory_format=torch.channels_last)
+
+
+def native_depthwise(
+    x: Tensor,
+    y: Tensor,
+    taps: Tensor,
+    bias: Tensor,
+    *,
+    kernel: int,
+    stride: int,
+    relu: bool,
+    first: int = 0,
+    scale: int = 0,
+    paired: bool = False,
+) -> None:
+    """Writes the channels of y from `first` on, as many as `bias` has, from those of x; see multiplex.h for the weights by tap.
+
+    Both maps are usable (see dispatch) and channels-last.
+    """
+    assert LIBRARY is not None
+    batch, channels, height, width = x.shape
+    LIBRARY.nas_multiplex(
+        x.data_ptr(),
+        taps.data_ptr(),
+        bias.data_ptr(),
+        y.data_ptr(),
+        batch,
+        height,
+        width,
+        channels,
+        first,
+        len(bias),
+        kernel,
+        stride,
+        scale,
+        paired,
+        relu,
+        torch.get_num_threads(),
+    )
+
+
 class FusedConv(nn.Module):
     """k×k convolution with bias, activation: (N, C_in, H, W) -> (N, C_out, ⌈H/stride⌉, ⌈W/stride⌉), and a residual on request.
 
@@ -102,31 +147,14 @@ class PairedConv(nn.Module):
         """The convolution of x, activated."""
         if x.is_cuda or not usable(x) or (torch.is_grad_enabled() and x.requires_grad):
             return self.whole(x)  # type: ignore[no-any-return]
-        assert LIBRARY is not None
         conv, activation = self.whole.conv, self.whole.activation
         if self._taps is None:
             self._taps = _paired_taps(conv)
         x = x.contiguous(memory_format=torch.channels_last)
-        (batch, channels, height, width), stride = x.shape, conv.stride[0]
-        shape = (batch, channels, -(-height // stride), -(-width // stride))
-        y = torch.empty(shape, memory_format=torch.channels_last)
-        LIBRARY.nas_multiplex(
-            x.data_ptr(),
-            self._taps[0].data_ptr(),
-            self._taps[1].data_ptr(),
-            y.data_ptr(),
-            batch,
-            height,
-            width,
-            channels,
-            0,
-            channels,
-            conv.kernel_size[0],
-            stride,
-            0,
-            True,
-            activation == "relu",
-            torch.get_num_threads(),
+        stride = conv.stride[0]
+        y = empty_strided_map(x, stride)
+        native_depthwise(
+            x, y, *self._taps, kernel=conv.kernel_size[0], stride=stride, paired=True, relu=activation == "relu"
         )
         return y if activation in {"none", "relu"} else PLAIN[activation](y, inplace=True)
 

@@ -7,9 +7,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from search_spaces.kernels.convolution import PLAIN, FusedConv
+from search_spaces.kernels.convolution import PLAIN, FusedConv, empty_strided_map, native_depthwise
 from search_spaces.kernels.dispatch import channels_last
-from search_spaces.kernels.library import LIBRARY
 
 
 class Layer(Protocol):
@@ -32,34 +31,12 @@ def fast_multiplex(layer: Layer, x: Tensor) -> Tensor | None:
         return None
     if torch.is_grad_enabled() and (x.requires_grad or any(conv.weight.requires_grad for conv in convs)):
         return None
-    assert LIBRARY is not None
-    (batch, channels, height, width), stride = x.shape, layer.stride
-    shape = (batch, channels, -(-height // stride), -(-width // stride))
-    y = torch.empty(shape, memory_format=torch.channels_last)
+    y = empty_strided_map(x, layer.stride)
     names = [part.activation if isinstance(part, FusedConv) else "none" for part in layer.parts]
     first, relu = 0, set(names) == {"relu"}
-    for (taps, bias), size, kernel, scale in zip(
-        _packed(layer, convs), layer.sizes, layer.kernels, layer.scales, strict=True
-    ):
-        LIBRARY.nas_multiplex(
-            x.data_ptr(),
-            taps.data_ptr(),
-            bias.data_ptr(),
-            y.data_ptr(),
-            batch,
-            height,
-            width,
-            channels,
-            first,
-            size,
-            kernel,
-            stride,
-            scale,
-            False,
-            relu,
-            torch.get_num_threads(),
-        )
-        first += size
+    for (taps, bias), kernel, scale in zip(_packed(layer, convs), layer.kernels, layer.scales, strict=True):
+        native_depthwise(x, y, taps, bias, kernel=kernel, stride=layer.stride, relu=relu, first=first, scale=scale)
+        first += len(bias)
     if relu or set(names) == {"none"}:
         return y
     return PLAIN[names[0]](y, inplace=True)

@@ -41,9 +41,8 @@ def test_warm_up_is_not_measured() -> None:
 def test_every_turn_returns_to_every_pass() -> None:
     order: list[str] = []
     measure_in_turns([lambda: order.append("a"), lambda: order.append("b")], turns=3, burst_seconds=0.0, least=2)
-    assert "aaabbb" * 3 in "".join(
-        order
-    )  # before come the passes that warm up, after them turns that make up for disturbed ones
+    # Before come the passes that warm up, after them turns that make up for disturbed ones.
+    assert "aaabbb" * 3 in "".join(order)
 
 
 def test_the_summary_by_hand() -> None:

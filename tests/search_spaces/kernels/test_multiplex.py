@@ -12,14 +12,6 @@ from search_spaces.operators.muxconv import InvertedResidual, SpatialMultiplex
 pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
 
 
-@pytest.fixture(params=[1, 3])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 def last(*shape):
     return torch.randn(shape).contiguous(memory_format=torch.channels_last)
 

@@ -11,14 +11,6 @@ from search_spaces.operators.pix import PiX
 pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
 
 
-@pytest.fixture(params=[1, 3])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 def prepared(batch, channels, zeta, height, width, *, last, seed=0):
     """A layer, its input and a gradient, with no probability near the threshold."""
     torch.manual_seed(seed)

@@ -13,16 +13,11 @@ from search_spaces.operators.dynamic_shuffle import (
     set_exact,
 )
 
-pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="the native kernels were not built"),
+    pytest.mark.usefixtures("threads"),
+]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
-
-
-@pytest.fixture(params=[1, 3], autouse=True)
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
