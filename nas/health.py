@@ -120,8 +120,11 @@ def _architectures(archive: Any) -> list[Check]:
     ]
     if not wrong:
         return []
-    shown = ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else "")
-    return [Check("study", f"the architecture is damaged in trials {shown}", fault=True, repair=BACKUP)]
+    return [Check("study", f"the architecture is damaged in trials {_some(wrong)}", fault=True, repair=BACKUP)]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _journal(journal: Path) -> list[Check]:
@@ -170,9 +173,8 @@ def _weights(folder: RunFolder, archive: Any) -> list[Check]:
             faults.setdefault(wrong, []).append(weights_name(trial.key, trial.replicate))
     checks = []
     for wrong, names in faults.items():
-        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
         how = f"{BACKUP}; the trials keep their scores, and python -m nas.train {folder.path} trains a network anew"
-        checks.append(Check("weights", f"{wrong}: {shown}", fault=True, repair=how))
+        checks.append(Check("weights", f"{wrong}: {_some(names)}", fault=True, repair=how))
     return checks or [Check("weights", f"{looked} files are whole")]
 
 

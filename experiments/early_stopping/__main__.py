@@ -52,12 +52,10 @@ def seed_of(setting: str, seed: int, data_dir: str, runs: Path) -> dict[str, Any
     """Both searches of a seed: what they came to, and by which epochs."""
     options = {**COMMON, **SETTINGS[setting], "data_dir": data_dir, "seed": seed}
     whole = searched(runs / f"{setting}-{seed}-all-to-the-end", {**options, "stop_below": 0.0})
-    folder, budget = runs / f"{setting}-{seed}-stopped-at-rungs", options["budget"]
+    folder, epochs = runs / f"{setting}-{seed}-stopped-at-rungs", whole.recipe["epochs"]
     stopped = searched(folder, options)
-    while epochs_trained(stopped.trials, 6) * 2 < epochs_trained(whole.trials, 6):
-        budget += STEP
-        search(resume=folder, budget=budget)
-        stopped = open_run(folder).archive
+    while epochs_trained(stopped.trials, epochs) * 2 < epochs_trained(whole.trials, epochs):
+        stopped = searched(folder, {**options, "budget": stopped.spent + STEP})
     ways = {"all to the end": progress(whole), "stopped at rungs": progress(stopped)}
     limit = ways["all to the end"][-1]["epochs"] // 2
     half = [row for row in ways["stopped at rungs"] if row["epochs"] <= limit][-1]
@@ -75,7 +73,7 @@ def searched(folder: Path, options: dict[str, Any]) -> Archive:
     if not (folder / "environment.json").exists():
         search(out=folder, **options)
     elif open_run(folder).archive.spent < options["budget"]:
-        search(resume=folder)
+        search(resume=folder, budget=options["budget"])
     return open_run(folder).archive
 
 
