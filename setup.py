@@ -9,7 +9,7 @@ setup(
             ["search_spaces/kernels/source/kernels.cpp"],
             depends=[
                 f"search_spaces/kernels/source/{name}.h"
-                for name in ("common", "pix", "pix_backward", "moves", "kronecker", "multiplex")
+                for name in ("common", "pix", "pix_backward", "moves", "kronecker", "multiplex", "winograd")
             ],
             extra_compile_args=[
                 "-O3",

@@ -1,4 +1,4 @@
-"""A convolution with its bias, activation and residual in one oneDNN call, its weights packed once; for inference only."""
+"""A convolution with its bias, activation and residual in one call, its weights packed once; for inference only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from search_spaces.kernels.dispatch import eager_on_cpu, usable
 from search_spaces.kernels.library import LIBRARY
+from search_spaces.kernels.winograd import is_winograd, transformed, winograd
 
 # Activation: oneDNN's name and numbers, and the plain function.
 ACTIVATIONS: dict[str, tuple[str, list[float]]] = {
@@ -70,8 +71,8 @@ def native_depthwise(
 class FusedConv(nn.Module):
     """k×k convolution with bias, activation: (N, C_in, H, W) -> (N, C_out, ⌈H/stride⌉, ⌈W/stride⌉), and a residual on request.
 
-    Eagerly on a CPU it is one call of oneDNN on channels-last maps, with weights packed at the first call; elsewhere the same in
-    plain PyTorch, which is also what compiling and exporting see.
+    Eagerly on a CPU it is one call on channels-last maps, of the native library for 3×3 of stride 1 (see winograd.py) and of oneDNN for
+    the rest, with weights packed at the first call; elsewhere the same in plain PyTorch, which is also what compiling and exporting see.
 
     Args:
         conv: its weights are taken over and are not to be trained any more.
@@ -85,15 +86,32 @@ class FusedConv(nn.Module):
         self.conv = conv.requires_grad_(False)
         self.activation = activation
         self._packed: Tensor | None = None
+        self._transformed: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor, residual: Tensor | None = None, then: str = "none") -> Tensor:
         """The convolution of x, activated; with a residual, which is added, `then` (none or relu) is what follows the sum."""
-        conv = self.conv
-        if not (eager_on_cpu(x) and torch.backends.mkldnn.is_available()) or (
-            torch.is_grad_enabled() and x.requires_grad
-        ):
+        if not eager_on_cpu(x) or (torch.is_grad_enabled() and x.requires_grad):
             return self._plainly(x, residual, then)
+        assert residual is None or self.activation == "none"
         x = x.contiguous(memory_format=torch.channels_last)
+        if residual is not None:
+            residual = residual.contiguous(memory_format=torch.channels_last)
+        if LIBRARY is not None and is_winograd(self.conv):
+            return self._natively(x, residual, then)
+        if torch.backends.mkldnn.is_available():
+            return self._by_onednn(x, residual, then)
+        return self._plainly(x, residual, then)
+
+    def _natively(self, x: Tensor, residual: Tensor | None, then: str) -> Tensor:
+        conv, activation = self.conv, then if residual is not None else self.activation
+        if self._transformed is None or self._transformed[0].device != x.device:
+            bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().contiguous()
+            self._transformed = transformed(conv.weight.detach()), bias
+        y = winograd(x, *self._transformed, residual, relu=activation == "relu")
+        return y if activation in {"none", "relu"} else PLAIN[activation](y, inplace=True)
+
+    def _by_onednn(self, x: Tensor, residual: Tensor | None, then: str) -> Tensor:
+        conv = self.conv
         if self._packed is None or self._packed.device != x.device:
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(
                 conv.weight.detach(), conv.padding, conv.stride, conv.dilation, conv.groups, list(x.shape)
@@ -104,8 +122,6 @@ class FusedConv(nn.Module):
             name, numbers = ACTIVATIONS[self.activation]
             y = torch.ops.mkldnn._convolution_pointwise(x, self._packed, *geometry, name, numbers, "")
         else:
-            assert self.activation == "none"
-            residual = residual.contiguous(memory_format=torch.channels_last)
             unary = None if then == "none" else then
             y = torch.ops.mkldnn._convolution_pointwise.binary(
                 x, residual, self._packed, *geometry, "add", 1.0, unary, [], ""
@@ -121,7 +137,7 @@ class FusedConv(nn.Module):
         return F.relu(y) if then == "relu" else y
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_packed": None}  # packed weights belong to a process; they are made again
+        return {**self.__dict__, "_packed": None, "_transformed": None}  # they are made again
 
     def extra_repr(self) -> str:
         """The activation of the printed module."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-VERSION = 6  # of the functions' signatures; the library has the same in kernels.cpp
+VERSION = 7  # of the functions' signatures; the library has the same in kernels.cpp
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 SIGNATURES = {
     "nas_pix_forward": [POINTER] * 6 + [INT] * 4 + [FLOAT] + [INT] * 3,
@@ -23,6 +23,7 @@ SIGNATURES = {
     "nas_kronecker": [POINTER] * 4 + [INT] * 8,
     "nas_gather": [POINTER] * 3 + [INT] * 6,
     "nas_multiplex": [POINTER] * 4 + [INT] * 12,
+    "nas_winograd": [POINTER] * 5 + [INT] * 7,
 }
 
 

@@ -3,21 +3,25 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 ParallelRegion parallel_region = nullptr;
 
 // Raised with library.py's whenever a signature changes, so that an older build is not called.
-EXPORT int nas_version() { return 6; }
+EXPORT int nas_version() { return 7; }
 
 EXPORT void nas_use_threads(void* region) { parallel_region = reinterpret_cast<ParallelRegion>(region); }
 
 namespace plain {
+typedef Quarter Register;
+const int MOST_ROWS = 4;
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
 #include "kronecker.h"
 #include "multiplex.h"
+#include "winograd.h"
 }  // namespace plain
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -28,11 +32,14 @@ namespace plain {
 #pragma GCC target("avx2,fma")
 #endif
 namespace avx2 {
+typedef Half Register;
+const int MOST_ROWS = 4;
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
 #include "kronecker.h"
 #include "multiplex.h"
+#include "winograd.h"
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -44,11 +51,14 @@ namespace avx2 {
 #endif
 #define TWO_VECTOR_PERMUTE  // one instruction here, a loop elsewhere; GCC defines no __AVX512F__ after a pragma
 namespace avx512 {
+typedef Wide Register;
+const int MOST_ROWS = 12;
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
 #include "kronecker.h"
 #include "multiplex.h"
+#include "winograd.h"
 }  // namespace avx512
 #undef TWO_VECTOR_PERMUTE
 #if defined(__clang__)
@@ -110,4 +120,11 @@ EXPORT void nas_multiplex(
     Int k, Int stride, Int scale, Int paired, Int relu, Int threads) {
     static const auto best = BEST(multiplex);
     best(x, w, bias, y, images, height, width, channels, first, size, k, stride, scale, paired, relu, threads);
+}
+
+EXPORT void nas_winograd(
+    const float* x, const float* u, const float* bias, const float* residual, float* y, Int images, Int height, Int width, Int c_in,
+    Int c_out, Int relu, Int threads) {
+    static const auto best = BEST(winograd);
+    best(x, u, bias, residual, y, images, height, width, c_in, c_out, relu, threads);
 }
