@@ -25,7 +25,7 @@ ACTIVATION_NAMES: dict[type[nn.Module], str] = {
     nn.SiLU: "swish",
     nn.Hardswish: "hardswish",
 }
-PORTION = 8 * 224 * 224  # pixels of input that go through a network together: 8 images of ImageNet's size
+PORTION = 4 * 224 * 224  # pixels of input that go through a network together: 4 images of ImageNet's size
 
 
 def optimise(network: nn.Module) -> nn.Module:

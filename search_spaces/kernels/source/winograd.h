@@ -7,7 +7,7 @@ namespace {
 const Int POINTS = 36;                // of a tile's transform
 const Int LENGTH = sizeof(Register) / sizeof(float);
 const Int PANEL = 2 * WIDE;           // output channels that are worked on together
-const Int TILES_BYTES = 640 << 10;    // of transformed input that is kept in the cache
+const Int TILES_BYTES = 384 << 10;    // of transformed input that is kept in the cache
 const Int FEWEST_TILES = 32;          // so many share each weight that is read, though their transform leaves the second cache
 const float P = 0.75f * 0.75f, Q = 1.5f * 1.5f;
 }  // namespace
