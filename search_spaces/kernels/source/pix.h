@@ -3,6 +3,7 @@
 
 namespace {
 const Int TILE = 256;                // pixels of a plane that are worked on at a time, in registers and the first cache
+const Int AHEAD = 1 << 11;           // elements: how far ahead of its use memory is fetched
 const Int SMALL = 1 << 14;           // elements that one thread does faster than two
 const Int BLOCK_BYTES = 3 << 20;     // of images that are pooled before they are picked from: they stay in the cache
 }  // namespace
@@ -23,23 +24,24 @@ static void pool_planes(const float* RESTRICT x, float* RESTRICT z, Int planes, 
     }
 }
 
-// Eight pixels at a time; the next eight are fetched ahead, which the hardware does not do for eight short streams.
+// Four pixels at a time. What comes `AHEAD` of them is fetched in the order in which it lies, which memory likes best, unless only some
+// of a pixel's channels are wanted.
 static void pool_rows(const float* RESTRICT x, float* RESTRICT z, Int channels, Int stride, Int pixels) {
     for (Int c = 0; c < channels; ++c) z[c] = 0;
     const Int whole = channels / WIDE * WIDE;
     Int t = 0;
-    for (; t + 8 <= pixels; t += 8) {
-        const float* row = x + t * stride;
+    for (; t + 4 <= pixels; t += 4) {
+        const float *row = x + t * stride, *next = row + AHEAD;
         for (Int c = 0; c < whole; c += WIDE) {
             Wide sum = load(z + c);
-            for (int i = 0; i < 8; ++i) {
+            for (int i = 0; i < 4; ++i, next += WIDE) {
                 sum += load(row + i * stride + c);
-                PREFETCH(row + (8 + i) * stride + c);
+                PREFETCH(channels == stride ? next : row + (4 + i) * stride + c);
             }
             store(z + c, sum);
         }
         for (Int c = whole; c < channels; ++c)
-            for (int i = 0; i < 8; ++i) z[c] += row[i * stride + c];
+            for (int i = 0; i < 4; ++i) z[c] += row[i * stride + c];
     }
     for (; t < pixels; ++t)
         for (Int c = 0; c < channels; ++c) z[c] += x[t * stride + c];
@@ -81,11 +83,17 @@ static void probabilities(
         for (k = begin; k < end; ++k) p[b * subsets + k] = 1.0f / (1.0f + std::exp(-p[b * subsets + k]));
 }
 
-// ---- forward, NCHW: x is a subset's `zeta` planes, y one plane -----------------------------------------------------------
+// Asks for `size` elements that are worked on soon, unless `from` is null.
+INLINE void fetch_ahead(const float* from, Int size) {
+    if (from)
+        for (Int i = 0; i < size; i += WIDE) __builtin_prefetch(from + i, 0, 2);
+}
+
+// ---- forward, NCHW: x is `size` pixels of a subset's `zeta` planes, y those of one plane -------------------------------------
 
 template <int Z, bool INDEX>
-INLINE void pick_plane(const float* RESTRICT x, float* RESTRICT y, uint8_t* RESTRICT index, Int pixels, float p) {
-    for (Int t = 0; t < pixels; ++t) {
+INLINE void pick_plane(const float* RESTRICT x, float* RESTRICT y, uint8_t* RESTRICT index, Int pixels, Int size, float p) {
+    for (Int t = 0; t < size; ++t) {
         float best = x[t];
         for (int i = 1; i < Z; ++i) best = x[i * pixels + t] > best ? x[i * pixels + t] : best;
         y[t] = p * best;
@@ -97,68 +105,68 @@ INLINE void pick_plane(const float* RESTRICT x, float* RESTRICT y, uint8_t* REST
     }
 }
 
+// The same for any number of members; `size` is at most TILE.
 INLINE void pick_plane_any(
-    const float* RESTRICT x, float* RESTRICT y, uint8_t* RESTRICT index, Int pixels, Int zeta, float p) {
+    const float* RESTRICT x, float* RESTRICT y, uint8_t* RESTRICT index, Int pixels, Int size, Int zeta, float p) {
     float best[TILE];
     int32_t first[TILE];
-    for (Int start = 0; start < pixels; start += TILE) {
-        const Int size = pixels - start < TILE ? pixels - start : TILE;
-        for (Int t = 0; t < size; ++t) best[t] = x[start + t], first[t] = 0;
-        for (Int i = 1; i < zeta; ++i) {
-            const float* plane = x + i * pixels + start;
-            for (Int t = 0; t < size; ++t) {
-                first[t] = plane[t] > best[t] ? int32_t(i) : first[t];
-                best[t] = plane[t] > best[t] ? plane[t] : best[t];
-            }
+    for (Int t = 0; t < size; ++t) best[t] = x[t], first[t] = 0;
+    for (Int i = 1; i < zeta; ++i) {
+        const float* plane = x + i * pixels;
+        for (Int t = 0; t < size; ++t) {
+            first[t] = plane[t] > best[t] ? int32_t(i) : first[t];
+            best[t] = plane[t] > best[t] ? plane[t] : best[t];
         }
-        for (Int t = 0; t < size; ++t) y[start + t] = p * best[t];
-        if (index)
-            for (Int t = 0; t < size; ++t) index[start + t] = uint8_t(first[t]);
     }
+    for (Int t = 0; t < size; ++t) y[t] = p * best[t];
+    if (index)
+        for (Int t = 0; t < size; ++t) index[t] = uint8_t(first[t]);
 }
 
 template <int Z>
-INLINE void mix_plane(const float* RESTRICT x, float* RESTRICT y, Int pixels, float scale) {
-    for (Int t = 0; t < pixels; ++t) {
+INLINE void mix_plane(const float* RESTRICT x, float* RESTRICT y, Int pixels, Int size, float scale) {
+    for (Int t = 0; t < size; ++t) {
         float sum = x[t];
         for (int i = 1; i < Z; ++i) sum += x[i * pixels + t];
         y[t] = scale * sum;
     }
 }
 
-INLINE void mix_plane_any(const float* RESTRICT x, float* RESTRICT y, Int pixels, Int zeta, float scale) {
+INLINE void mix_plane_any(const float* RESTRICT x, float* RESTRICT y, Int pixels, Int size, Int zeta, float scale) {
     float sum[TILE];
-    for (Int start = 0; start < pixels; start += TILE) {
-        const Int size = pixels - start < TILE ? pixels - start : TILE;
-        for (Int t = 0; t < size; ++t) sum[t] = x[start + t];
-        for (Int i = 1; i < zeta; ++i)
-            for (Int t = 0; t < size; ++t) sum[t] += x[i * pixels + start + t];
-        for (Int t = 0; t < size; ++t) y[start + t] = scale * sum[t];
-    }
+    for (Int t = 0; t < size; ++t) sum[t] = x[t];
+    for (Int i = 1; i < zeta; ++i)
+        for (Int t = 0; t < size; ++t) sum[t] += x[i * pixels + t];
+    for (Int t = 0; t < size; ++t) y[t] = scale * sum[t];
 }
 
 template <int Z>
-INLINE void squeeze_plane(const float* x, float* y, uint8_t* index, Int pixels, float p, bool pick) {
-    if (!pick) mix_plane<Z>(x, y, pixels, p / Z);
-    else if (index) pick_plane<Z, true>(x, y, index, pixels, p);
-    else pick_plane<Z, false>(x, y, index, pixels, p);
+INLINE void squeeze_plane(const float* x, float* y, uint8_t* index, Int pixels, Int size, float p, bool pick) {
+    if (!pick) mix_plane<Z>(x, y, pixels, size, p / Z);
+    else if (index) pick_plane<Z, true>(x, y, index, pixels, size, p);
+    else pick_plane<Z, false>(x, y, index, pixels, size, p);
 }
 
-// Subsets [begin, end) of one image.
+// Subsets [begin, end) of one image; meanwhile an image `next`, if any, is fetched from memory.
 static void squeeze_planes(
-    const float* x, const float* p, float* y, uint8_t* index, Int begin, Int end, Int channels, Int pixels, Int zeta, float tau) {
+    const float* x, const float* next, const float* p, float* y, uint8_t* index, Int begin, Int end, Int channels, Int pixels, Int zeta,
+    float tau) {
     for (Int k = begin; k < end; ++k) {
         const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
-        const float* from = x + k * zeta * pixels;
-        float* to = y + k * pixels;
-        uint8_t* at = index ? index + k * pixels : nullptr;
         const bool pick = p[k] < tau;
-        if (members == 1) mix_plane<1>(from, to, pixels, p[k]);
-        else if (members == 2) squeeze_plane<2>(from, to, at, pixels, p[k], pick);
-        else if (members == 3) squeeze_plane<3>(from, to, at, pixels, p[k], pick);
-        else if (members == 4) squeeze_plane<4>(from, to, at, pixels, p[k], pick);
-        else if (pick) pick_plane_any(from, to, at, pixels, members, p[k]);
-        else mix_plane_any(from, to, pixels, members, p[k] / float(members));
+        for (Int start = 0; start < pixels; start += TILE) {
+            const Int at = k * zeta * pixels + start, size = pixels - start < TILE ? pixels - start : TILE;
+            const float* from = x + at;
+            float* to = y + k * pixels + start;
+            uint8_t* first = index ? index + k * pixels + start : nullptr;
+            for (Int i = 0; i < members; ++i) fetch_ahead(next ? next + at + i * pixels : nullptr, size);
+            if (members == 1) mix_plane<1>(from, to, pixels, size, p[k]);
+            else if (members == 2) squeeze_plane<2>(from, to, first, pixels, size, p[k], pick);
+            else if (members == 3) squeeze_plane<3>(from, to, first, pixels, size, p[k], pick);
+            else if (members == 4) squeeze_plane<4>(from, to, first, pixels, size, p[k], pick);
+            else if (pick) pick_plane_any(from, to, first, pixels, size, members, p[k]);
+            else mix_plane_any(from, to, pixels, size, members, p[k] / float(members));
+        }
     }
 }
 
@@ -273,9 +281,11 @@ INLINE void squeeze_row_any(
 
 template <int Z>
 INLINE void squeeze_rows_of(
-    const float* x, const float* gate, const float* share, float* y, uint8_t* index, Int rows, Int subsets, Int repeat) {
+    const float* x, const float* next, const float* gate, const float* share, float* y, uint8_t* index, Int rows, Int subsets,
+    Int repeat) {
     for (Int t = 0; t < rows;) {
         const Int size = t + repeat <= rows ? repeat : 1;
+        fetch_ahead(next ? next + t * subsets * Z : nullptr, size * subsets * Z);
         if (index) squeeze_row<Z, true>(x + t * subsets * Z, gate, share, y + t * subsets, index + t * subsets, size * subsets);
         else squeeze_row<Z, false>(x + t * subsets * Z, gate, share, y + t * subsets, nullptr, size * subsets);
         t += size;
@@ -287,22 +297,26 @@ static Int repeats(Int subsets, Int channels, Int zeta) { return subsets < 64 &&
 
 // `gate` is 1 where a subset is picked from and 0 where it is mixed, `share` is p or p over the subset's size; both are `repeats` times as long.
 static void squeeze_rows(
-    const float* x, const float* gate, const float* share, float* y, uint8_t* index, Int begin, Int end, Int channels, Int zeta) {
+    const float* x, const float* next, const float* gate, const float* share, float* y, uint8_t* index, Int begin, Int end,
+    Int channels, Int zeta) {
     const Int subsets = (channels + zeta - 1) / zeta, rows = end - begin, repeat = repeats(subsets, channels, zeta);
     x += begin * channels;
+    if (next) next += begin * channels;
     y += begin * subsets;
     if (index) index += begin * subsets;
-    if (zeta == 1) squeeze_rows_of<1>(x, gate, share, y, nullptr, rows, subsets, repeat);
-    else if (zeta == 2 && channels % 2 == 0) squeeze_rows_of<2>(x, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 3 && channels % 3 == 0) squeeze_rows_of<3>(x, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 4 && channels % 4 == 0) squeeze_rows_of<4>(x, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 5 && channels % 5 == 0) squeeze_rows_of<5>(x, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 6 && channels % 6 == 0) squeeze_rows_of<6>(x, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 7 && channels % 7 == 0) squeeze_rows_of<7>(x, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 8 && channels % 8 == 0) squeeze_rows_of<8>(x, gate, share, y, index, rows, subsets, repeat);
+    if (zeta == 1) squeeze_rows_of<1>(x, next, gate, share, y, nullptr, rows, subsets, repeat);
+    else if (zeta == 2 && channels % 2 == 0) squeeze_rows_of<2>(x, next, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 3 && channels % 3 == 0) squeeze_rows_of<3>(x, next, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 4 && channels % 4 == 0) squeeze_rows_of<4>(x, next, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 5 && channels % 5 == 0) squeeze_rows_of<5>(x, next, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 6 && channels % 6 == 0) squeeze_rows_of<6>(x, next, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 7 && channels % 7 == 0) squeeze_rows_of<7>(x, next, gate, share, y, index, rows, subsets, repeat);
+    else if (zeta == 8 && channels % 8 == 0) squeeze_rows_of<8>(x, next, gate, share, y, index, rows, subsets, repeat);
     else
-        for (Int t = 0; t < rows; ++t)
+        for (Int t = 0; t < rows; ++t) {
+            fetch_ahead(next ? next + t * channels : nullptr, channels);
             squeeze_row_any(x + t * channels, gate, share, y + t * subsets, index ? index + t * subsets : nullptr, channels, zeta);
+        }
 }
 
 // ---- the layer ---------------------------------------------------------------------------------------------------------------
@@ -316,10 +330,10 @@ static void gates(const float* p, float* gate, float* share, Int channels, Int s
 }
 
 static void squeeze_image(
-    const float* x, const float* p, float* y, uint8_t* index, Int begin, Int end, Int channels, Int pixels, Int zeta, float tau,
-    bool last) {
+    const float* x, const float* next, const float* p, float* y, uint8_t* index, Int begin, Int end, Int channels, Int pixels, Int zeta,
+    float tau, bool last) {
     if (!last) {
-        squeeze_planes(x, p, y, index, begin, end, channels, pixels, zeta, tau);
+        squeeze_planes(x, next, p, y, index, begin, end, channels, pixels, zeta, tau);
         return;
     }
     const Int subsets = (channels + zeta - 1) / zeta;
@@ -327,7 +341,7 @@ static void squeeze_image(
     std::vector<float> scratch(size_t(2 * width));
     float *gate = scratch.data(), *share = gate + width;
     for (Int r = 0; r < repeat; ++r) gates(p, gate + r * subsets, share + r * subsets, channels, subsets, zeta, tau);
-    squeeze_rows(x, gate, share, y, index, begin, end, channels, zeta);
+    squeeze_rows(x, next, gate, share, y, index, begin, end, channels, zeta);
 }
 
 // Images that are worked on together: no more than stay in the cache, but enough that W is not read oftener than they are.
@@ -357,9 +371,10 @@ static void pix_forward(
                 if (known < 2) probabilities(w, z + n * channels, p + n * subsets, end - n, channels, subsets, 0, subsets);
                 for (Int i = n; i < end; ++i) {
                     uint8_t* at = index ? index + i * subsets * pixels : nullptr;
+                    const float* next = i + block < to ? x + (i + block) * size : nullptr;
                     squeeze_image(
-                        x + i * size, p + i * subsets, y + i * subsets * pixels, at, 0, last ? pixels : subsets, channels, pixels, zeta,
-                        tau, last);
+                        x + i * size, next, p + i * subsets, y + i * subsets * pixels, at, 0, last ? pixels : subsets, channels, pixels,
+                        zeta, tau, last);
                 }
             }
         });
@@ -379,7 +394,7 @@ static void pix_forward(
         split(last ? pixels : subsets, threads, threads, [&](Int from, Int to) {
             uint8_t* at = index ? index + i * subsets * pixels : nullptr;
             squeeze_image(
-                image, p + i * subsets, y + i * subsets * pixels, at, from, to, channels, pixels, zeta, tau, last);
+                image, nullptr, p + i * subsets, y + i * subsets * pixels, at, from, to, channels, pixels, zeta, tau, last);
         });
     }
 }
