@@ -28,7 +28,8 @@ typedef float Wide __attribute__((vector_size(64)));
 typedef float WideUnaligned __attribute__((vector_size(64), aligned(4)));
 #define load(from) (Wide(*reinterpret_cast<const WideUnaligned*>(from)))
 #define store(to, value) (*reinterpret_cast<WideUnaligned*>(to) = (value))
-#define PREFETCH(from) __builtin_prefetch(from)
+#define PREFETCH(from) __builtin_prefetch(from)              // what is used next
+#define PREFETCH_LATER(from) __builtin_prefetch(from, 0, 2)  // more than the first cache holds
 typedef float Half __attribute__((vector_size(32)));
 typedef float Quarter __attribute__((vector_size(16)));
 INLINE float total(const Wide& value) {

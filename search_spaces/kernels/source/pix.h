@@ -49,14 +49,16 @@ static void pool_rows(const float* RESTRICT x, float* RESTRICT z, Int channels, 
     for (Int c = 0; c < channels; ++c) z[c] *= scale;
 }
 
-// Logits of `B` images for `K` rows of W: B·K sums are kept in registers.
+// Logits of `B` images for `K` rows of W: B·K sums are kept in registers; the next rows are fetched.
 template <int K, int B>
 INLINE void dot_products(const float* RESTRICT w, const float* RESTRICT z, float* RESTRICT p, Int channels, Int subsets) {
     Wide sums[K * B] = {};
     Int c = 0;
     for (; c + WIDE <= channels; c += WIDE)
-        for (int k = 0; k < K; ++k)
+        for (int k = 0; k < K; ++k) {
+            PREFETCH_LATER(w + (K + k) * channels + c);
             for (int b = 0; b < B; ++b) sums[k * B + b] += load(w + k * channels + c) * load(z + b * channels + c);
+        }
     for (int k = 0; k < K; ++k)
         for (int b = 0; b < B; ++b) {
             float sum = total(sums[k * B + b]);
@@ -86,7 +88,7 @@ static void probabilities(
 // Asks for `size` elements that are worked on soon, unless `from` is null.
 INLINE void fetch_ahead(const float* from, Int size) {
     if (from)
-        for (Int i = 0; i < size; i += WIDE) __builtin_prefetch(from + i, 0, 2);
+        for (Int i = 0; i < size; i += WIDE) PREFETCH_LATER(from + i);
 }
 
 // ---- forward, NCHW: x is `size` pixels of a subset's `zeta` planes, y those of one plane -------------------------------------
