@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.operator_latency.clock import medians
+from search_spaces.kernels.convolution import FusedConv
 from search_spaces.kernels.dispatch import plain_operators, usable
 from search_spaces.kernels.pix import pix_forward
 from search_spaces.kernels.shuffle import pooled
@@ -46,6 +47,11 @@ MULTIPLEXES = {
         (192, 8, (5, 5), (-1, 0), 1),
     ),
 }
+# channels, pixels a side
+CONVOLUTIONS = {
+    "ResNet-50": ((64, 56), (128, 28), (256, 14), (512, 7)),
+    "spaces": ((32, 32), (64, 16), (128, 8)),
+}
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
@@ -81,6 +87,10 @@ def timings(*, batch: int, turns: int, device: torch.device) -> Iterator[Timing]
         for layer in layers:
             for layout in LAYOUTS:
                 yield from _multiplex(network, layer, layout, batch=batch, turns=turns, device=device)
+    if device.type == "cpu":
+        for network, places in CONVOLUTIONS.items():
+            for channels, side in places:
+                yield from _convolution(network, channels, side, batch=batch, turns=turns)
 
 
 def _pix(
@@ -148,11 +158,35 @@ def _multiplex(
         "plain": _plainly(lambda: mixed(x)),
         "depthwise, largest kernel": lambda: conv(x),
     }
-    shape = f"{channels} at {side}², kernels {kernels}, scales {scales}, stride {stride}"
+    shape = f"{channels} at {side}², k {_short(kernels)}, scales {_short(scales)}, stride {stride}"
     size = x.numel() + x.numel() // stride**2
     with torch.no_grad():
         yield from _measured(
             "spatial multiplexing", network, shape, layout, "forward", ways, size, turns=turns, device=device
+        )
+
+
+def _short(numbers: tuple[int, ...]) -> str:
+    return " ".join(str(number) for number in numbers)
+
+
+def _convolution(network: str, channels: int, side: int, *, batch: int, turns: int) -> Iterator[Timing]:
+    """As `optimise` makes it: weights are packed, ReLU is part of the call."""
+    torch.manual_seed(0)
+    x = torch.randn(batch, channels, side, side).contiguous(memory_format=torch.channels_last)
+    fused = FusedConv(nn.Conv2d(channels, channels, 3, padding=1), "relu")
+    ways: dict[str, Callable[[], object]] = {"fast": lambda: fused(x), "oneDNN": lambda: fused.by_onednn(x)}
+    with torch.inference_mode():
+        yield from _measured(
+            "3×3 convolution of the inference form",
+            network,
+            f"{channels} at {side}²",
+            "channels-last",
+            "forward",
+            ways,
+            2 * x.numel(),
+            turns=turns,
+            device=x.device,
         )
 
 

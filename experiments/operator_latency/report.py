@@ -106,14 +106,17 @@ def _plot(operators: Sequence[Timing], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    ways = [way for way in dict.fromkeys(t.way for t in operators) if way != "copy"]
+    looks = {way: ("osD^vXPd*"[i % 9], f"C{i % 10}") for i, way in enumerate(ways)}
     panels = list(dict.fromkeys((t.operator, t.direction) for t in operators))
     figure, axes = pyplot.subplots(len(panels), 1, figsize=(13, 4 * len(panels)), squeeze=False)
     for axis, panel in zip(axes[:, 0], panels, strict=True):
         some = [t for t in operators if (t.operator, t.direction) == panel]
         places = list(dict.fromkeys((t.shape, t.layout) for t in some))
-        for i, way in enumerate(way for way in dict.fromkeys(t.way for t in some) if way != "copy"):
+        for way in (way for way in ways if any(t.way == way for t in some)):
             heights = {(t.shape, t.layout): t.ms / t.limit_ms for t in some if t.way == way}
-            axis.plot(range(len(places)), [heights[p] for p in places], "osD^vXP"[i % 7], label=way)
+            marker, colour = looks[way]
+            axis.plot(range(len(places)), [heights[p] for p in places], marker, color=colour, label=way)
         axis.axhline(1, color="grey", linewidth=0.8)
         axis.set(yscale="log", ylabel="time over a copy", title=f"{panel[0]}, {panel[1]}")
         axis.set_xticks(

@@ -99,7 +99,7 @@ class FusedConv(nn.Module):
         if LIBRARY is not None and is_winograd(self.conv):
             return self._natively(x, residual, then)
         if torch.backends.mkldnn.is_available():
-            return self._by_onednn(x, residual, then)
+            return self.by_onednn(x, residual, then)
         return self._plainly(x, residual, then)
 
     def _natively(self, x: Tensor, residual: Tensor | None, then: str) -> Tensor:
@@ -110,7 +110,8 @@ class FusedConv(nn.Module):
         y = winograd(x, *self._transformed, residual, relu=activation == "relu")
         return y if activation in {"none", "relu"} else PLAIN[activation](y, inplace=True)
 
-    def _by_onednn(self, x: Tensor, residual: Tensor | None, then: str) -> Tensor:
+    def by_onednn(self, x: Tensor, residual: Tensor | None = None, then: str = "none") -> Tensor:
+        """As `forward`, by oneDNN: x and residual are float32, channels-last and on the CPU."""
         conv = self.conv
         if self._packed is None or self._packed.device != x.device:
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(
