@@ -9,7 +9,7 @@ setup(
             ["search_spaces/kernels/source/kernels.cpp"],
             depends=[
                 f"search_spaces/kernels/source/{name}.h"
-                for name in ("common", "pix", "pix_backward", "moves", "kronecker", "multiplex", "winograd")
+                for name in ("common", "register", "pix", "pix_backward", "moves", "kronecker", "multiplex", "winograd")
             ],
             extra_compile_args=[
                 "-O3",
@@ -18,7 +18,6 @@ setup(
                 "-fno-math-errno",
                 "-fno-trapping-math",
                 "-fno-signed-zeros",
-                "-fassociative-math",
                 "-fopenmp-simd",
                 "-Wno-psabi",
             ],

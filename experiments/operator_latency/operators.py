@@ -33,6 +33,11 @@ PIX = {
     "MobileNetV2": ((144, 24, 56), (192, 32, 28), (384, 64, 14), (576, 96, 14), (960, 160, 7)),
     "spaces": ((32, 8, 32), (64, 16, 16), (128, 32, 8)),
 }
+LARGE = (
+    (256, 64, 56),
+    (512, 128, 28),
+    (1024, 256, 14),
+)  # of ResNet-50, also at four times the batch: maps leave the caches
 SHUFFLES = {
     "ShuffleNet V2": ((116, 28), (232, 14), (464, 7)),
     "spaces": ((64, 16), (128, 28), (256, 28), (512, 14)),
@@ -78,7 +83,11 @@ def timings(*, batch: int, turns: int, device: torch.device) -> Iterator[Timing]
     for network, shapes in PIX.items():
         for c_in, c_out, side in shapes:
             for layout in LAYOUTS:
-                yield from _pix(network, c_in, c_out, side, layout, batch=batch, turns=turns, device=device)
+                yield from _pix(network, (c_in, c_out, side), layout, batch=batch, turns=turns, device=device)
+    for large in LARGE:
+        for layout in LAYOUTS:
+            name = f"ResNet-50, batch {4 * batch},"
+            yield from _pix(name, large, layout, batch=4 * batch, turns=turns, device=device)
     for network, places in SHUFFLES.items():
         for channels, side in places:
             for layout in LAYOUTS:
@@ -94,8 +103,9 @@ def timings(*, batch: int, turns: int, device: torch.device) -> Iterator[Timing]
 
 
 def _pix(
-    network: str, c_in: int, c_out: int, side: int, layout: str, *, batch: int, turns: int, device: torch.device
+    network: str, shape: tuple[int, int, int], layout: str, *, batch: int, turns: int, device: torch.device
 ) -> Iterator[Timing]:
+    c_in, c_out, side = shape
     torch.manual_seed(0)
     form = LAYOUTS[layout]
     x = torch.randn(batch, c_in, side, side, device=device).contiguous(memory_format=form)

@@ -13,6 +13,7 @@ import torch
 
 from experiments.operator_latency.networks import PairTiming
 from experiments.operator_latency.operators import Timing
+from search_spaces.kernels.library import LIBRARY, use_instructions
 
 T = TypeVar("T", Timing, PairTiming)
 MARK = "<!-- measured below; written by the command -->"
@@ -32,7 +33,9 @@ def write(operators: Sequence[Timing], networks: Sequence[PairTiming], folder: P
     _plot(operators, folder / "latency.png")
     page = folder / "README.md"
     words = page.read_text(encoding="utf-8").partition(MARK)[0] if page.exists() else "# Operator latency\n\n"
-    lines = [f"Measured on {_processor()}, {torch.get_num_threads()} thread(s), PyTorch {torch.__version__}.", ""]
+    kernels = "no native kernels" if LIBRARY is None else f"kernels of {use_instructions()}"
+    machine = f"{_processor()}, {torch.get_num_threads()} thread(s)"
+    lines = [f"Measured on {machine}, {kernels}, PyTorch {torch.__version__}.", ""]
     lines += [*_operator_lines(operators, batch), *_network_lines(networks)]
     page.write_text(words + MARK + "\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-VERSION = 7  # of the functions' signatures; the library has the same in kernels.cpp
+VERSION = 8  # of the functions' signatures; the library has the same in kernels.cpp
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+INSTRUCTIONS = (
+    "baseline",
+    "avx2",
+    "avx512",
+)  # sets for which every kernel is compiled; elsewhere than on x86-64 the first alone
 SIGNATURES = {
     "nas_pix_forward": [POINTER] * 6 + [INT] * 4 + [FLOAT] + [INT] * 3,
     "nas_pix_backward": [POINTER] * 9 + [INT] * 4 + [FLOAT] + [INT] * 2,
@@ -58,3 +64,21 @@ def _parallel_region() -> ctypes.c_void_p:
 
 
 LIBRARY = load()
+
+
+def use_instructions(most: str | None = None) -> str:
+    """Keeps the kernels of this process from newer instructions than `most`, one of `INSTRUCTIONS`; returns which set they use now.
+
+    Without an argument it only tells. It is for testing and timing on one machine what another would run. The environment variable `NAS_KERNELS` does the same at start.
+
+    Raises:
+        ValueError: there is no such set.
+        RuntimeError: no native kernels were built.
+    """
+    if LIBRARY is None:
+        raise RuntimeError("no native kernels were built: install again where there is a compiler")
+    return INSTRUCTIONS[LIBRARY.nas_use_level(-1 if most is None else INSTRUCTIONS.index(most))]
+
+
+if LIBRARY is not None and os.environ.get("NAS_KERNELS") in INSTRUCTIONS:
+    use_instructions(os.environ["NAS_KERNELS"])

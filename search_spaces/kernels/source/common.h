@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #if defined(_WIN32)
 #define EXPORT extern "C" __declspec(dllexport)
@@ -21,40 +22,38 @@
 
 typedef int64_t Int;
 
-// Sixteen floats, which the compiler maps to the registers of the version that it makes.
-#if defined(__GNUC__)
-const int WIDE = 16;
-typedef float Wide __attribute__((vector_size(64)));
-typedef float WideUnaligned __attribute__((vector_size(64), aligned(4)));
-#define load(from) (Wide(*reinterpret_cast<const WideUnaligned*>(from)))
-#define store(to, value) (*reinterpret_cast<WideUnaligned*>(to) = (value))
-#define PREFETCH(from) __builtin_prefetch(from)              // what is used next
-#define PREFETCH_LATER(from) __builtin_prefetch(from, 0, 2)  // more than the first cache holds
-typedef float Half __attribute__((vector_size(32)));
-typedef float Quarter __attribute__((vector_size(16)));
-INLINE float total(const Wide& value) {
-    union { Wide whole; Half half[2]; } a = {value};
-    union { Half whole; Quarter half[2]; } b = {a.half[0] + a.half[1]};
-    const Quarter c = b.half[0] + b.half[1];
-    return (c[0] + c[2]) + (c[1] + c[3]);
-}
-
-// Lane j is value[lanes[j]].
-typedef int32_t WideInt __attribute__((vector_size(64)));
-typedef uint8_t WideBytes __attribute__((vector_size(16)));
-#if defined(__clang__)
-template <class T>
-INLINE T shuffled(const T& value, const WideInt& lanes) {
-    T out;
-    for (int j = 0; j < WIDE; ++j) out[j] = value[lanes[j]];
-    return out;
-}
-#else
-#define shuffled(value, lanes) __builtin_shuffle(value, lanes)
-#endif
-#else
+#if !defined(__GNUC__)
 #error "these kernels use GCC's vector extensions: build with GCC or Clang"
 #endif
+const int LINE = 16;                                          // floats of a line of the caches
+#define PREFETCH(from) __builtin_prefetch(from)              // what is used next
+#define PREFETCH_LATER(from) __builtin_prefetch(from, 0, 2)  // more than the first cache holds
+
+// Sixteen, eight and four floats, which the compiler maps to registers if there are such.
+typedef float Wide __attribute__((vector_size(64)));
+typedef float Half __attribute__((vector_size(32)));
+typedef float Quarter __attribute__((vector_size(16)));
+
+// Moves to and from such a vector; and the sum of its lanes.
+template <class T>
+INLINE T get(const float* from) {
+    T value;
+    std::memcpy(&value, from, sizeof(T));
+    return value;
+}
+template <class T>
+INLINE void store(float* to, const T& value) {
+    std::memcpy(to, &value, sizeof(T));
+}
+INLINE float total(const Quarter& value) { return (value[0] + value[2]) + (value[1] + value[3]); }
+INLINE float total(const Half& value) {
+    union { Half whole; Quarter half[2]; } a = {value};
+    return total(a.half[0] + a.half[1]);
+}
+INLINE float total(const Wide& value) {
+    union { Wide whole; Half half[2]; } a = {value};
+    return total(a.half[0] + a.half[1]);
+}
 
 // libgomp's entry to a parallel region, handed in from Python so that PyTorch's threads are used and no second pool is made.
 typedef void (*ParallelRegion)(void (*work)(void*), void* argument, unsigned threads, unsigned flags);

@@ -9,13 +9,14 @@
 ParallelRegion parallel_region = nullptr;
 
 // Raised with library.py's whenever a signature changes, so that an older build is not called.
-EXPORT int nas_version() { return 7; }
+EXPORT int nas_version() { return 8; }
 
 EXPORT void nas_use_threads(void* region) { parallel_region = reinterpret_cast<ParallelRegion>(region); }
 
 namespace plain {
 typedef Quarter Register;
-const int MOST_ROWS = 4;
+const int REGISTERS = 16;
+#include "register.h"
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
@@ -33,7 +34,8 @@ const int MOST_ROWS = 4;
 #endif
 namespace avx2 {
 typedef Half Register;
-const int MOST_ROWS = 4;
+const int REGISTERS = 16;
+#include "register.h"
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
@@ -52,7 +54,8 @@ const int MOST_ROWS = 4;
 #define TWO_VECTOR_PERMUTE  // one instruction here, a loop elsewhere; GCC defines no __AVX512F__ after a pragma
 namespace avx512 {
 typedef Wide Register;
-const int MOST_ROWS = 12;
+const int REGISTERS = 32;
+#include "register.h"
 #include "pix.h"
 #include "pix_backward.h"
 #include "moves.h"
@@ -68,63 +71,61 @@ const int MOST_ROWS = 12;
 #endif
 
 // 2 for AVX-512, 1 for AVX2 with fused multiply-add, 0 for neither.
-static int level() {
+static int highest() {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) return 2;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
 }
-#define BEST(name) (level() == 2 ? avx512::name : level() == 1 ? avx2::name : plain::name)
+static int level = highest();
+#define BEST(name) (level == 2 ? avx512::name : level == 1 ? avx2::name : plain::name)
 #else
+static int highest() { return 0; }
+static int level = 0;
 #define BEST(name) plain::name
 #endif
+
+// Lets kernels use no more than this level's instructions, below 0 leaves it as it is; returns the level that they use from now on.
+EXPORT int nas_use_level(int most) { return level = most < 0 ? level : most < highest() ? most : highest(); }
 
 EXPORT void nas_pix_forward(
     const float* x, const float* w, float* z, float* p, float* y, uint8_t* index, Int images, Int channels, Int pixels, Int zeta,
     float tau, Int last, Int known, Int threads) {
-    static const auto best = BEST(pix_forward);
-    best(x, w, z, p, y, index, images, channels, pixels, zeta, tau, last, known, threads);
+    BEST(pix_forward)(x, w, z, p, y, index, images, channels, pixels, zeta, tau, last, known, threads);
 }
 
 EXPORT void nas_pix_backward(
     const float* gy, const float* y, const float* z, const float* p, const float* w, const uint8_t* index, float* logit, float* gx,
     float* gw, Int images, Int channels, Int pixels, Int zeta, float tau, Int last, Int threads) {
-    static const auto best = BEST(pix_backward);
-    best(gy, y, z, p, w, index, logit, gx, gw, images, channels, pixels, zeta, tau, last, threads);
+    BEST(pix_backward)(gy, y, z, p, w, index, logit, gx, gw, images, channels, pixels, zeta, tau, last, threads);
 }
 
 EXPORT void nas_pool(const float* x, float* z, Int images, Int channels, Int pixels, Int last, Int threads) {
-    static const auto best = BEST(pool);
-    best(x, z, images, channels, pixels, last, threads);
+    BEST(pool)(x, z, images, channels, pixels, last, threads);
 }
 
 EXPORT void nas_gather(
     const float* x, const int64_t* index, float* y, Int images, Int channels, Int out, Int pixels, Int last, Int threads) {
-    static const auto best = BEST(gather);
-    best(x, index, y, images, channels, out, pixels, last, threads);
+    BEST(gather)(x, index, y, images, channels, out, pixels, last, threads);
 }
 
 EXPORT void nas_order(const float* logits, int64_t* index, Int images, Int groups, Int matrices, Int a, Int b) {
-    static const auto best = BEST(order);
-    best(logits, index, images, groups, matrices, a, b);
+    BEST(order)(logits, index, images, groups, matrices, a, b);
 }
 
 EXPORT void nas_kronecker(
     const float* x, const float* left, const float* right, float* y, Int images, Int groups, Int a, Int b, Int rows, Int columns,
     Int pixels, Int threads) {
-    static const auto best = BEST(kronecker);
-    best(x, left, right, y, images, groups, a, b, rows, columns, pixels, threads);
+    BEST(kronecker)(x, left, right, y, images, groups, a, b, rows, columns, pixels, threads);
 }
 
 EXPORT void nas_multiplex(
     const float* x, const float* w, const float* bias, float* y, Int images, Int height, Int width, Int channels, Int first, Int size,
     Int k, Int stride, Int scale, Int paired, Int relu, Int threads) {
-    static const auto best = BEST(multiplex);
-    best(x, w, bias, y, images, height, width, channels, first, size, k, stride, scale, paired, relu, threads);
+    BEST(multiplex)(x, w, bias, y, images, height, width, channels, first, size, k, stride, scale, paired, relu, threads);
 }
 
 EXPORT void nas_winograd(
     const float* x, const float* u, const float* bias, const float* residual, float* y, Int images, Int height, Int width, Int c_in,
     Int c_out, Int relu, Int threads) {
-    static const auto best = BEST(winograd);
-    best(x, u, bias, residual, y, images, height, width, c_in, c_out, relu, threads);
+    BEST(winograd)(x, u, bias, residual, y, images, height, width, c_in, c_out, relu, threads);
 }

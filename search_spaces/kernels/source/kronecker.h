@@ -1,17 +1,22 @@
 // Mixing of channels by Kronecker products. Included once for each instruction set, after pix.h: see kernels.cpp.
 
-// out (rows × width) = by (rows × inner, its rows `stride` apart) · from (inner × width); `width` is a multiple of WIDE.
+// out (rows × width) = by (rows × inner, its rows `stride` apart) · from (inner × width), for `R` rows and the columns of `N` registers.
+template <int R, int N>
+INLINE void small_columns(const float* RESTRICT by, Int stride, const float* RESTRICT from, float* RESTRICT out, Int inner, Int width) {
+    Register sums[R][N] = {};
+    for (Int k = 0; k < inner; ++k)
+        for (int r = 0; r < R; ++r)
+            for (int n = 0; n < N; ++n) sums[r][n] += by[r * stride + k] * load(from + k * width + n * LENGTH);
+    for (int r = 0; r < R; ++r)
+        for (int n = 0; n < N; ++n) store(out + r * width + n * LENGTH, sums[r][n]);
+}
+
+// The same for all columns; `width` is a multiple of LENGTH.
 template <int R>
-INLINE void small_rows(
-    const float* RESTRICT by, Int stride, const float* RESTRICT from, float* RESTRICT out, Int inner, Int width) {
-    for (Int c = 0; c < width; c += WIDE) {
-        Wide sums[R] = {};
-        for (Int k = 0; k < inner; ++k) {
-            const Wide row = load(from + k * width + c);
-            for (int r = 0; r < R; ++r) sums[r] += by[r * stride + k] * row;
-        }
-        for (int r = 0; r < R; ++r) store(out + r * width + c, sums[r]);
-    }
+INLINE void small_rows(const float* by, Int stride, const float* from, float* out, Int inner, Int width) {
+    Int c = 0;
+    for (; c + 2 * LENGTH <= width; c += 2 * LENGTH) small_columns<R, 2>(by, stride, from + c, out + c, inner, width);
+    if (c < width) small_columns<R, 1>(by, stride, from + c, out + c, inner, width);
 }
 
 INLINE void small_product(const float* by, Int stride, const float* from, float* out, Int rows, Int inner, Int width) {
@@ -25,7 +30,7 @@ INLINE void small_product(const float* by, Int stride, const float* from, float*
 static void kronecker_pixels(
     const float* RESTRICT x, const float* left, const float* right, float* RESTRICT y, float* scratch, Int begin, Int end, Int groups,
     Int a, Int b, Int rows, Int columns) {
-    const Int wide_b = (b + WIDE - 1) / WIDE * WIDE, wide_columns = (columns + WIDE - 1) / WIDE * WIDE;
+    const Int wide_b = (b + LENGTH - 1) / LENGTH * LENGTH, wide_columns = (columns + LENGTH - 1) / LENGTH * LENGTH;
     float *matrix = scratch, *between = matrix + a * wide_b, *out = between + rows * wide_b, *turned = out + rows * wide_columns;
     for (Int i = 0; i < turned - scratch + groups * b * wide_columns; ++i) scratch[i] = 0;
     for (Int g = 0; g < groups; ++g)
@@ -34,14 +39,14 @@ static void kronecker_pixels(
     for (Int t = begin; t < end; ++t)
         for (Int g = 0; g < groups; ++g) {
             const float* from = x + (t * groups + g) * a * b;
-            if (b % WIDE) {
+            if (b % LENGTH) {
                 for (Int k = 0; k < a; ++k)
                     for (Int l = 0; l < b; ++l) matrix[k * wide_b + l] = from[k * b + l];
                 from = matrix;
             }
             small_product(left + g * rows * a, a, from, between, rows, a, wide_b);
             float* to = y + t * groups * rows * columns;
-            const bool direct = groups == 1 && columns % WIDE == 0;
+            const bool direct = groups == 1 && columns % LENGTH == 0;
             small_product(between, wide_b, turned + g * b * wide_columns, direct ? to : out, rows, b, wide_columns);
             if (!direct)
                 for (Int i = 0; i < rows; ++i)
@@ -57,7 +62,7 @@ static void kronecker(
     if (images * pixels * groups * a * b < SMALL) threads = 1;
     const Int parts = images >= threads ? 1 : threads, pieces = images * parts;
     split(pieces, pieces, threads, [&](Int begin, Int end) {
-        const Int wide_b = b + WIDE, wide_columns = columns + WIDE;
+        const Int wide_b = b + LENGTH, wide_columns = columns + LENGTH;
         std::vector<float> scratch(size_t((a + rows) * wide_b + (rows + groups * b) * wide_columns));
         for (Int i = begin; i < end; ++i) {
             const Int n = i / parts, part = i % parts;

@@ -7,13 +7,6 @@ struct Taps {
     std::vector<const float*> w;
 };
 
-template <class T>
-INLINE T get(const float* from) {
-    T value;
-    std::memcpy(&value, from, sizeof(T));
-    return value;
-}
-
 // The channels from `at` on, each in the place of the other of its pair.
 INLINE float partners(const float* x, Int at, float) { return x[at ^ 1]; }
 #if defined(__clang__)  // it makes one shuffle of the loop
@@ -24,6 +17,7 @@ INLINE T partners(const float* x, Int at, T) {
     return value;
 }
 #else
+typedef int32_t WideInt __attribute__((vector_size(64)));
 typedef int32_t HalfInt __attribute__((vector_size(32)));
 typedef int32_t QuarterInt __attribute__((vector_size(16)));
 INLINE Wide partners(const float* x, Int at, Wide) {
@@ -51,14 +45,14 @@ INLINE void weigh(const Taps& taps, const float* x, Int next_x, Int size, const 
     }
     for (int i = 0; i < PIXELS; ++i) {
         if (relu) sum[i] = sum[i] < 0 ? T{} : sum[i];  // so a not-a-number stays
-        std::memcpy(y + i * next_y + at, &sum[i], sizeof(T));
+        store(y + i * next_y + at, sum[i]);
     }
 }
 
 template <int PIXELS, bool PAIRED>
 static void weigh_all(const Taps& taps, const float* x, Int next_x, Int size, const float* bias, float* y, Int next_y, Int relu) {
     Int at = 0;
-    for (; at + 16 <= size; at += 16) weigh<Wide, PIXELS, PAIRED>(taps, x, next_x, size, bias, y, next_y, at, relu);
+    for (; at + LENGTH <= size; at += LENGTH) weigh<Register, PIXELS, PAIRED>(taps, x, next_x, size, bias, y, next_y, at, relu);
     for (; at + 8 <= size; at += 8) weigh<Half, PIXELS, PAIRED>(taps, x, next_x, size, bias, y, next_y, at, relu);
     for (; at + 4 <= size; at += 4) weigh<Quarter, PIXELS, PAIRED>(taps, x, next_x, size, bias, y, next_y, at, relu);
     for (; at < size; ++at) weigh<float, PIXELS, PAIRED>(taps, x, next_x, size, bias, y, next_y, at, relu);

@@ -13,11 +13,11 @@ const Int BLOCK_BYTES = 3 << 20;     // of images that are pooled before they ar
 static void pool_planes(const float* RESTRICT x, float* RESTRICT z, Int planes, Int pixels) {
     const float scale = 1.0f / float(pixels);
     for (Int c = 0; c < planes; ++c, x += pixels) {
-        Wide sums[4] = {};
+        Register sums[4] = {};
         Int t = 0;
-        for (; t + 4 * WIDE <= pixels; t += 4 * WIDE)
-            for (int i = 0; i < 4; ++i) sums[i] += load(x + t + i * WIDE);
-        for (; t + WIDE <= pixels; t += WIDE) sums[0] += load(x + t);
+        for (; t + 4 * LENGTH <= pixels; t += 4 * LENGTH)
+            for (int i = 0; i < 4; ++i) sums[i] += load(x + t + i * LENGTH);
+        for (; t + LENGTH <= pixels; t += LENGTH) sums[0] += load(x + t);
         float sum = total((sums[0] + sums[1]) + (sums[2] + sums[3]));
         for (; t < pixels; ++t) sum += x[t];
         z[c] = sum * scale;
@@ -28,13 +28,13 @@ static void pool_planes(const float* RESTRICT x, float* RESTRICT z, Int planes, 
 // of a pixel's channels are wanted.
 static void pool_rows(const float* RESTRICT x, float* RESTRICT z, Int channels, Int stride, Int pixels) {
     for (Int c = 0; c < channels; ++c) z[c] = 0;
-    const Int whole = channels / WIDE * WIDE;
+    const Int whole = channels / LENGTH * LENGTH;
     Int t = 0;
     for (; t + 4 <= pixels; t += 4) {
         const float *row = x + t * stride, *next = row + AHEAD;
-        for (Int c = 0; c < whole; c += WIDE) {
-            Wide sum = load(z + c);
-            for (int i = 0; i < 4; ++i, next += WIDE) {
+        for (Int c = 0; c < whole; c += LENGTH) {
+            Register sum = load(z + c);
+            for (int i = 0; i < 4; ++i, next += LENGTH) {
                 sum += load(row + i * stride + c);
                 PREFETCH(channels == stride ? next : row + (4 + i) * stride + c);
             }
@@ -52,9 +52,9 @@ static void pool_rows(const float* RESTRICT x, float* RESTRICT z, Int channels, 
 // Logits of `B` images for `K` rows of W: B·K sums are kept in registers; the next rows are fetched.
 template <int K, int B>
 INLINE void dot_products(const float* RESTRICT w, const float* RESTRICT z, float* RESTRICT p, Int channels, Int subsets) {
-    Wide sums[K * B] = {};
+    Register sums[K * B] = {};
     Int c = 0;
-    for (; c + WIDE <= channels; c += WIDE)
+    for (; c + LENGTH <= channels; c += LENGTH)
         for (int k = 0; k < K; ++k) {
             PREFETCH_LATER(w + (K + k) * channels + c);
             for (int b = 0; b < B; ++b) sums[k * B + b] += load(w + k * channels + c) * load(z + b * channels + c);
@@ -69,8 +69,9 @@ INLINE void dot_products(const float* RESTRICT w, const float* RESTRICT z, float
 
 template <int K>
 INLINE void dot_images(const float* w, const float* z, float* p, Int images, Int channels, Int subsets) {
+    const int MOST = REGISTERS / 8;
     Int b = 0;
-    for (; b + 4 <= images; b += 4) dot_products<K, 4>(w, z + b * channels, p + b * subsets, channels, subsets);
+    for (; b + MOST <= images; b += MOST) dot_products<K, MOST>(w, z + b * channels, p + b * subsets, channels, subsets);
     for (; b + 2 <= images; b += 2) dot_products<K, 2>(w, z + b * channels, p + b * subsets, channels, subsets);
     for (; b < images; ++b) dot_products<K, 1>(w, z + b * channels, p + b * subsets, channels, subsets);
 }
@@ -88,22 +89,30 @@ static void probabilities(
 // Asks for `size` elements that are worked on soon, unless `from` is null.
 INLINE void fetch_ahead(const float* from, Int size) {
     if (from)
-        for (Int i = 0; i < size; i += WIDE) PREFETCH_LATER(from + i);
+        for (Int i = 0; i < size; i += LINE) PREFETCH_LATER(from + i);
 }
 
 // ---- forward, NCHW: x is `size` pixels of a subset's `zeta` planes, y those of one plane -------------------------------------
 
 template <int Z, bool INDEX>
 INLINE void pick_plane(const float* RESTRICT x, float* RESTRICT y, uint8_t* RESTRICT index, Int pixels, Int size, float p) {
-    for (Int t = 0; t < size; ++t) {
-        float best = x[t];
-        for (int i = 1; i < Z; ++i) best = x[i * pixels + t] > best ? x[i * pixels + t] : best;
-        y[t] = p * best;
+    Int t = cover(size, [&](Int at) {
+        Register member[Z];
+        for (int i = 0; i < Z; ++i) member[i] = load(x + i * pixels + at);
+        Register best = member[0];
+        for (int i = 1; i < Z; ++i) best = member[i] > best ? member[i] : best;
+        store(y + at, p * best);
         if (INDEX) {
-            int32_t first = Z - 1;
-            for (int i = Z - 2; i >= 0; --i) first = x[i * pixels + t] == best ? i : first;
-            index[t] = uint8_t(first);
+            RegisterInt first = RegisterInt{} + (Z - 1);
+            for (int i = Z - 2; i >= 0; --i) first = member[i] == best ? RegisterInt{} + i : first;
+            narrow(first, index + at);
         }
+    });
+    for (; t < size; ++t) {
+        int first = 0;
+        for (int i = 1; i < Z; ++i) first = x[i * pixels + t] > x[first * pixels + t] ? i : first;
+        y[t] = p * x[first * pixels + t];
+        if (INDEX) index[t] = uint8_t(first);
     }
 }
 
@@ -127,7 +136,12 @@ INLINE void pick_plane_any(
 
 template <int Z>
 INLINE void mix_plane(const float* RESTRICT x, float* RESTRICT y, Int pixels, Int size, float scale) {
-    for (Int t = 0; t < size; ++t) {
+    Int t = cover(size, [&](Int at) {
+        Register sum = load(x + at);
+        for (int i = 1; i < Z; ++i) sum += load(x + i * pixels + at);
+        store(y + at, scale * sum);
+    });
+    for (; t < size; ++t) {
         float sum = x[t];
         for (int i = 1; i < Z; ++i) sum += x[i * pixels + t];
         y[t] = scale * sum;
@@ -178,13 +192,13 @@ static void squeeze_planes(
 // Where lane j of member i of sixteen subsets of Z lies after s permutations of two vectors: sixteen and more is the second one.
 template <int Z>
 struct Lanes {
-    alignas(64) int32_t at[Z][Z][WIDE];
+    alignas(64) int32_t at[Z][Z][LENGTH];
     constexpr Lanes() : at() {
         for (int i = 0; i < Z; ++i)
             for (int s = 1; s < Z; ++s)
-                for (int j = 0; j < WIDE; ++j) {
-                    const int from = (j * Z + i) / WIDE, lane = (j * Z + i) % WIDE;
-                    at[i][s][j] = from == s ? WIDE + lane : s == 1 ? lane : j;
+                for (int j = 0; j < LENGTH; ++j) {
+                    const int from = (j * Z + i) / LENGTH, lane = (j * Z + i) % LENGTH;
+                    at[i][s][j] = from == s ? LENGTH + lane : s == 1 ? lane : j;
                 }
     }
 };
@@ -198,25 +212,24 @@ INLINE Int squeeze_wide(
     Int subsets) {
     if (Z == 1 || Z == 2 || Z == 4 || Z == 8) return 0;
     Int k = 0;
-    for (; k + WIDE <= subsets; k += WIDE) {
-        Wide from[Z], member[Z];
-        for (int i = 0; i < Z; ++i) from[i] = load(x + k * Z + i * WIDE);
+    for (; k + LENGTH <= subsets; k += LENGTH) {
+        Register from[Z], member[Z];
+        for (int i = 0; i < Z; ++i) from[i] = load(x + k * Z + i * LENGTH);
         for (int i = 0; i < Z; ++i) {
             member[i] = from[0];
             for (int s = 1; s < Z; ++s)
-                member[i] = __builtin_shuffle(member[i], from[s], *reinterpret_cast<const WideInt*>(LANES<Z>.at[i][s]));
+                member[i] = __builtin_shuffle(member[i], from[s], *reinterpret_cast<const RegisterInt*>(LANES<Z>.at[i][s]));
         }
-        Wide best = member[0], sum = member[0];
+        Register best = member[0], sum = member[0];
         for (int i = 1; i < Z; ++i) {
             best = member[i] > best ? member[i] : best;
             sum += member[i];
         }
         store(y + k, load(share + k) * (load(gate + k) != 0 ? best : sum));
         if (INDEX) {
-            WideInt at = (WideInt{} + (Z - 1));
-            for (int i = Z - 2; i >= 0; --i) at = member[i] == best ? WideInt{} + i : at;
-            const WideBytes bytes = __builtin_convertvector(at, WideBytes);
-            std::memcpy(index + k, &bytes, sizeof bytes);
+            RegisterInt at = (RegisterInt{} + (Z - 1));
+            for (int i = Z - 2; i >= 0; --i) at = member[i] == best ? RegisterInt{} + i : at;
+            narrow(at, index + k);
         }
     }
     return k;

@@ -1,15 +1,19 @@
 // Gradients of Pick-or-Mix with its context. Included once for each instruction set, after pix.h: see kernels.cpp.
 
+namespace {
+const Int SUMS = 1 << 10;  // channels, of which four images' sums stay in the first cache
+}  // namespace
+
 // ---- dL/dlogit[k] = (1 - p[k]) · sum over pixels of dL/dy · y, for subsets [begin, end) of one image ---------------------------
 
 static void logit_gradients_planes(
     const float* gy, const float* y, const float* p, float* out, Int begin, Int end, Int pixels) {
     for (Int k = begin; k < end; ++k) {
         const float *g = gy + k * pixels, *v = y + k * pixels;
-        Wide sums[2] = {};
+        Register sums[2] = {};
         Int t = 0;
-        for (; t + 2 * WIDE <= pixels; t += 2 * WIDE)
-            for (int i = 0; i < 2; ++i) sums[i] += load(g + t + i * WIDE) * load(v + t + i * WIDE);
+        for (; t + 2 * LENGTH <= pixels; t += 2 * LENGTH)
+            for (int i = 0; i < 2; ++i) sums[i] += load(g + t + i * LENGTH) * load(v + t + i * LENGTH);
         float sum = total(sums[0] + sums[1]);
         for (; t < pixels; ++t) sum += g[t] * v[t];
         out[k] = sum * (1.0f - p[k]);
@@ -39,11 +43,11 @@ template <int K, int B>
 INLINE void add_rows(
     const float* RESTRICT w, const float* RESTRICT logit, float* RESTRICT out, Int channels, Int subsets, Int begin, Int end) {
     Int c = begin;
-    for (; c + WIDE <= end; c += WIDE) {
-        Wide rows[K];
+    for (; c + LENGTH <= end; c += LENGTH) {
+        Register rows[K];
         for (int k = 0; k < K; ++k) rows[k] = load(w + k * channels + c);
         for (int b = 0; b < B; ++b) {
-            Wide sum = load(out + b * channels + c);
+            Register sum = load(out + b * channels + c);
             for (int k = 0; k < K; ++k) sum += logit[b * subsets + k] * rows[k];
             store(out + b * channels + c, sum);
         }
@@ -62,16 +66,19 @@ INLINE void add_rows_to(
     for (; b < images; ++b) add_rows<K, 1>(w, logit + b * subsets, out + b * channels, channels, subsets, begin, end);
 }
 
+// `SUMS` channels are taken at a time, so that their sums stay in the first cache while all rows are added.
 static void spread(
     const float* w, const float* logit, float* out, Int images, Int channels, Int subsets, Int begin, Int end, float scale) {
-    for (Int b = 0; b < images; ++b)
-        for (Int c = begin; c < end; ++c) out[b * channels + c] = 0;
-    Int k = 0;
-    for (; k + 4 <= subsets; k += 4)
-        add_rows_to<4>(w + k * channels, logit + k, out, images, channels, subsets, begin, end);
-    for (; k < subsets; ++k) add_rows_to<1>(w + k * channels, logit + k, out, images, channels, subsets, begin, end);
-    for (Int b = 0; b < images; ++b)
-        for (Int c = begin; c < end; ++c) out[b * channels + c] *= scale;
+    for (Int from = begin; from < end; from += SUMS) {
+        const Int to = from + SUMS < end ? from + SUMS : end;
+        for (Int b = 0; b < images; ++b)
+            for (Int c = from; c < to; ++c) out[b * channels + c] = 0;
+        Int k = 0;
+        for (; k + 4 <= subsets; k += 4) add_rows_to<4>(w + k * channels, logit + k, out, images, channels, subsets, from, to);
+        for (; k < subsets; ++k) add_rows_to<1>(w + k * channels, logit + k, out, images, channels, subsets, from, to);
+        for (Int b = 0; b < images; ++b)
+            for (Int c = from; c < to; ++c) out[b * channels + c] *= scale;
+    }
 }
 
 // ---- dL/dW[k, c] = sum over images of logit[n, k] z[n, c], for rows [begin, end) ----------------------------------------------
@@ -81,10 +88,10 @@ INLINE void weight_rows(
     const float* RESTRICT logit, const float* RESTRICT z, float* RESTRICT gw, Int images, Int channels, Int subsets, Int begin,
     Int end) {
     Int c = begin;
-    for (; c + 2 * WIDE <= end; c += 2 * WIDE) {
-        Wide sums[2 * K] = {};
+    for (; c + 2 * LENGTH <= end; c += 2 * LENGTH) {
+        Register sums[2 * K] = {};
         for (Int n = 0; n < images; ++n) {
-            const Wide left = load(z + n * channels + c), right = load(z + n * channels + c + WIDE);
+            const Register left = load(z + n * channels + c), right = load(z + n * channels + c + LENGTH);
             for (int k = 0; k < K; ++k) {
                 sums[2 * k] += logit[n * subsets + k] * left;
                 sums[2 * k + 1] += logit[n * subsets + k] * right;
@@ -92,7 +99,7 @@ INLINE void weight_rows(
         }
         for (int k = 0; k < K; ++k) {
             store(gw + k * channels + c, sums[2 * k]);
-            store(gw + k * channels + c + WIDE, sums[2 * k + 1]);
+            store(gw + k * channels + c + LENGTH, sums[2 * k + 1]);
         }
     }
     for (; c < end; ++c)
@@ -116,99 +123,99 @@ static void weight_gradients(
 
 // ---- dL/dx of one image ----------------------------------------------------------------------------------------------------------
 
+template <bool PICK>
+INLINE void scatter_plane(
+    const float* RESTRICT gy, const uint8_t* RESTRICT index, const float* RESTRICT context, float* RESTRICT gx, Int members, Int pixels,
+    float scale) {
+    Int t = cover(pixels, [&](Int at) {
+        const Register g = scale * load(gy + at);
+        const RegisterInt picked = PICK ? widened(index + at) : RegisterInt{};
+        for (Int i = 0; i < members; ++i)
+            store(gx + i * pixels + at, (PICK ? (picked == int32_t(i) ? g : Register{}) : g) + context[i]);
+    });
+    for (; t < pixels; ++t)
+        for (Int i = 0; i < members; ++i) gx[i * pixels + t] = (PICK && index[t] != i ? 0.0f : scale * gy[t]) + context[i];
+}
+
 static void scatter_planes(
-    const float* RESTRICT gy, const float* p, const uint8_t* RESTRICT index, const float* context, float* RESTRICT gx, Int begin,
-    Int end, Int channels, Int pixels, Int zeta, float tau) {
+    const float* gy, const float* p, const uint8_t* index, const float* context, float* gx, Int begin, Int end, Int channels, Int pixels,
+    Int zeta, float tau) {
     for (Int k = begin; k < end; ++k) {
         const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
-        const float* g = gy + k * pixels;
-        const uint8_t* at = index + k * pixels;
-        const bool pick = members > 1 && p[k] < tau;
-        const float share = pick ? p[k] : p[k] / float(members);
-        for (Int i = 0; i < members; ++i) {
-            float* to = gx + (k * zeta + i) * pixels;
-            const float add = context[k * zeta + i];
-            if (pick)
-                for (Int t = 0; t < pixels; ++t) to[t] = (int32_t(at[t]) == int32_t(i) ? share * g[t] : 0.0f) + add;
-            else
-                for (Int t = 0; t < pixels; ++t) to[t] = share * g[t] + add;
-        }
+        const float *g = gy + k * pixels, *add = context + k * zeta;
+        float* to = gx + k * zeta * pixels;
+        if (members > 1 && p[k] < tau) scatter_plane<true>(g, index + k * pixels, add, to, members, pixels, p[k]);
+        else scatter_plane<false>(g, nullptr, add, to, members, pixels, p[k] / float(members));
     }
 }
 
-// `picked` and `mixed` have a value a channel. Sixteen subsets at a time: each dL/dy is spread over its subset's lanes.
+// `scale` has a value a subset, `all` -1 where all members share and 0 where the picked one takes all, `context` a value a channel.
+// As many subsets at a time as a register holds: each dL/dy is spread over its subset's lanes, and stays in those whose bit is among the subset's takers.
 template <int Z>
 INLINE void scatter_row(
-    const float* RESTRICT gy, const float* RESTRICT picked, const float* RESTRICT mixed, const uint8_t* RESTRICT index,
+    const float* RESTRICT gy, const float* RESTRICT scale, const int32_t* RESTRICT all, const uint8_t* RESTRICT index,
     const float* RESTRICT context, float* RESTRICT gx, Int subsets) {
-    WideInt lanes[Z], members[Z];
-    for (int j = 0; j < WIDE; ++j)
+    RegisterInt lanes[Z], member[Z];
+    for (int j = 0; j < LENGTH; ++j)
         for (int i = 0; i < Z; ++i) {
-            lanes[i][j] = (i * WIDE + j) / Z;
-            members[i][j] = (i * WIDE + j) % Z;
+            lanes[i][j] = (i * LENGTH + j) / Z;
+            member[i][j] = 1 << (i * LENGTH + j) % Z;
         }
     Int k = 0;
-    for (; k + WIDE <= subsets; k += WIDE) {
-        const Wide g = load(gy + k);
-        WideBytes bytes = {};
-        if (Z > 1) std::memcpy(&bytes, index + k, sizeof bytes);
-        const WideInt at = __builtin_convertvector(bytes, WideInt);
+    for (; k + LENGTH <= subsets; k += LENGTH) {
+        const Register g = load(gy + k) * load(scale + k);
+        RegisterInt takers = load(all + k);
+        if (Z > 1) takers |= (RegisterInt{} + 1) << widened(index + k);
         for (int i = 0; i < Z; ++i) {
-            const Int c = k * Z + i * WIDE;
-            const Wide scale = (shuffled(at, lanes[i]) == members[i]) ? load(picked + c) : load(mixed + c);
-            store(gx + c, shuffled(g, lanes[i]) * scale + load(context + c));
+            const Int c = k * Z + i * LENGTH;
+            const RegisterInt taken = shuffled(takers, lanes[i]) & member[i];
+            store(gx + c, (taken != 0 ? shuffled(g, lanes[i]) : Register{}) + load(context + c));
         }
     }
     for (; k < subsets; ++k)
-        for (int i = 0; i < Z; ++i) {
-            const Int c = k * Z + i;
-            gx[c] = gy[k] * (Z == 1 || index[k] == i ? picked[c] : mixed[c]) + context[c];
-        }
+        for (int i = 0; i < Z; ++i)
+            gx[k * Z + i] = (all[k] || index[k] == i ? gy[k] * scale[k] : 0.0f) + context[k * Z + i];
 }
 
 template <int Z>
 INLINE void scatter_rows_of(
-    const float* gy, const float* picked, const float* mixed, const uint8_t* index, const float* context, float* gx, Int begin,
-    Int end, Int subsets, Int repeat) {
-    Int t = begin;
-    for (; t + repeat <= end; t += repeat)
-        scatter_row<Z>(gy + t * subsets, picked, mixed, index + t * subsets, context, gx + t * subsets * Z, subsets * repeat);
-    for (; t < end; ++t)
-        scatter_row<Z>(gy + t * subsets, picked, mixed, index + t * subsets, context, gx + t * subsets * Z, subsets);
+    const float* gy, const float* scale, const int32_t* all, const uint8_t* index, const float* context, float* gx, Int begin, Int end,
+    Int subsets, Int repeat) {
+    for (Int t = begin; t < end;) {
+        const Int size = t + repeat <= end ? repeat : 1;
+        scatter_row<Z>(gy + t * subsets, scale, all, index + t * subsets, context, gx + t * subsets * Z, subsets * size);
+        t += size;
+    }
 }
 
 static void scatter_rows(
     const float* gy, const float* p, const uint8_t* index, const float* context, float* gx, Int begin, Int end, Int channels,
     Int zeta, float tau) {
-    const Int subsets = (channels + zeta - 1) / zeta;
-    const Int repeat = repeats(subsets, channels, zeta), width = channels * repeat;
-    std::vector<float> scratch(size_t(3 * width));
-    float *picked = scratch.data(), *mixed = picked + width, *add = mixed + width;
-    for (Int i = 0; i < width; ++i) {
-        const Int c = i % channels, k = c / zeta, members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
+    const Int subsets = (channels + zeta - 1) / zeta, repeat = repeats(subsets, channels, zeta);
+    std::vector<float> scale(size_t(subsets * repeat)), add(size_t(channels * repeat));
+    std::vector<int32_t> all(scale.size());
+    for (Int i = 0; i < subsets * repeat; ++i) {
+        const Int k = i % subsets, members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
         const bool pick = members > 1 && p[k] < tau;
-        picked[i] = pick ? p[k] : p[k] / float(members);
-        mixed[i] = pick ? 0.0f : picked[i];
-        add[i] = context[c];
+        scale[size_t(i)] = pick ? p[k] : p[k] / float(members);
+        all[size_t(i)] = pick ? 0 : -1;
     }
-    if (zeta == 1) scatter_rows_of<1>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
-    else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
-    else if (zeta == 3 && channels % 3 == 0) scatter_rows_of<3>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
-    else if (zeta == 4 && channels % 4 == 0) scatter_rows_of<4>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
-    else if (zeta == 5 && channels % 5 == 0) scatter_rows_of<5>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
-    else if (zeta == 6 && channels % 6 == 0) scatter_rows_of<6>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
-    else if (zeta == 7 && channels % 7 == 0) scatter_rows_of<7>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
-    else if (zeta == 8 && channels % 8 == 0) scatter_rows_of<8>(gy, picked, mixed, index, add, gx, begin, end, subsets, repeat);
+    for (Int i = 0; i < repeat; ++i) std::memcpy(add.data() + i * channels, context, size_t(channels) * sizeof(float));
+    if (zeta == 1) scatter_rows_of<1>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
+    else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
+    else if (zeta == 3 && channels % 3 == 0) scatter_rows_of<3>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
+    else if (zeta == 4 && channels % 4 == 0) scatter_rows_of<4>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
+    else if (zeta == 5 && channels % 5 == 0) scatter_rows_of<5>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
+    else if (zeta == 6 && channels % 6 == 0) scatter_rows_of<6>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
+    else if (zeta == 7 && channels % 7 == 0) scatter_rows_of<7>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
+    else if (zeta == 8 && channels % 8 == 0) scatter_rows_of<8>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
     else
         for (Int t = begin; t < end; ++t)
             for (Int k = 0; k < subsets; ++k) {
-                const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
-                const float g = gy[t * subsets + k];
-                const Int at = members > 1 ? index[t * subsets + k] : 0;
-                for (Int i = 0; i < members; ++i) {
-                    const Int c = k * zeta + i;
-                    gx[t * channels + c] = g * (at == i ? picked[c] : mixed[c]) + context[c];
-                }
+                const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta, at = t * subsets + k;
+                const float share = gy[at] * scale[size_t(k)];
+                for (Int i = 0; i < members; ++i)
+                    gx[t * channels + k * zeta + i] = (all[size_t(k)] || index[at] == i ? share : 0.0f) + context[k * zeta + i];
             }
 }
 

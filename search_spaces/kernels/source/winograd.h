@@ -1,23 +1,16 @@
 // 3×3 convolution of stride 1 in channels-last by Winograd's F(4×4, 3×3) (Lavin and Gray 2016): tiles of 6×6 pixels, 2 apart at their
 // edges, go through a transform in which 36 products a channel give 4×4 outputs, where the direct way takes 144.
 // Points 0, ±3/4, ±3/2 and infinity, whose rounding errors are a third of those of the usual 0, ±1, ±2 and infinity.
-// Included once for each instruction set: see kernels.cpp, which says how wide a Register is and how many rows of two are kept at a time.
+// Included once for each instruction set: see kernels.cpp, which says what a Register is and how many there are.
 
 namespace {
 const Int POINTS = 36;                // of a tile's transform
-const Int LENGTH = sizeof(Register) / sizeof(float);
-const Int PANEL = 2 * WIDE;           // output channels that are worked on together
+const int MOST_ROWS = REGISTERS == 32 ? 12 : 4;  // of two registers each that are kept at a time
+const Int PANEL = 2 * LINE;           // output channels that are worked on together
 const Int TILES_BYTES = 384 << 10;    // of transformed input that is kept in the cache
 const Int FEWEST_TILES = 32;          // so many share each weight that is read, though their transform leaves the second cache
 const float P = 0.75f * 0.75f, Q = 1.5f * 1.5f;
 }  // namespace
-
-INLINE Register fetch(const float* from) {
-    Register value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-}
-INLINE void keep(float* to, const Register& value) { std::memcpy(to, &value, sizeof value); }
 
 // Bᵀ d of six values.
 INLINE void into(const Register* d, Register* v) {
@@ -43,14 +36,14 @@ template <int R, int N>
 INLINE void multiply(const float* RESTRICT v, Int next, const float* RESTRICT u, float* RESTRICT m, Int blocks) {
     Register sum[R][N] = {};
     for (Int block = 0; block < blocks; ++block, v += next)
-        for (int j = 0; j < WIDE; ++j, u += PANEL) {
+        for (int j = 0; j < LINE; ++j, u += PANEL) {
             Register weight[N];
-            for (int n = 0; n < N; ++n) weight[n] = fetch(u + n * LENGTH);
+            for (int n = 0; n < N; ++n) weight[n] = load(u + n * LENGTH);
             for (int r = 0; r < R; ++r)
-                for (int n = 0; n < N; ++n) sum[r][n] += v[r * WIDE + j] * weight[n];
+                for (int n = 0; n < N; ++n) sum[r][n] += v[r * LINE + j] * weight[n];
         }
     for (int r = 0; r < R; ++r)
-        for (int n = 0; n < N; ++n) keep(m + r * PANEL + n * LENGTH, sum[r][n]);
+        for (int n = 0; n < N; ++n) store(m + r * PANEL + n * LENGTH, sum[r][n]);
 }
 
 // As `multiply`, for all of a panel.
@@ -64,7 +57,7 @@ static void multiply_all(const float* v, Int next, const float* u, float* m, Int
     while (tiles > 0) {
         const Int some = tiles >= MOST_ROWS && tiles != 16 ? MOST_ROWS : MOST_ROWS > 8 && tiles >= 8 ? 8 : 4;
         (some == MOST_ROWS ? multiply_panel<MOST_ROWS> : some == 8 ? multiply_panel<8> : multiply_panel<4>)(v, next, u, m, blocks);
-        tiles -= some, v += some * WIDE, m += some * PANEL;
+        tiles -= some, v += some * LINE, m += some * PANEL;
     }
 }
 
@@ -88,15 +81,15 @@ struct Winograd {
         for (Int c = 0; c < c_in; c += LENGTH) {
             Register half[POINTS], line[6];
             for (int j = 0; j < 6; ++j) {
-                for (int i = 0; i < 6; ++i) line[i] = fetch(from[6 * i + j] + c);
+                for (int i = 0; i < 6; ++i) line[i] = load(from[6 * i + j] + c);
                 Register done[6];
                 into(line, done);
                 for (int i = 0; i < 6; ++i) half[6 * i + j] = done[i];
             }
-            float* const to = v + c / WIDE * tiles * WIDE + c % WIDE;
+            float* const to = v + c / LINE * tiles * LINE + c % LINE;
             for (int i = 0; i < 6; ++i) {
                 into(half + 6 * i, line);
-                for (int j = 0; j < 6; ++j) keep(to + (6 * i + j) * next, line[j]);
+                for (int j = 0; j < 6; ++j) store(to + (6 * i + j) * next, line[j]);
             }
         }
     }
@@ -106,36 +99,36 @@ struct Winograd {
         const Int across = columns(), image = t / (rows() * across), row = t / across % rows() * 4, column = t % across * 4;
         Register half[24], line[6], done[4];
         for (int j = 0; j < 6; ++j) {
-            for (int i = 0; i < 6; ++i) line[i] = fetch(m + (6 * i + j) * next);
+            for (int i = 0; i < 6; ++i) line[i] = load(m + (6 * i + j) * next);
             out_of(line, done);
             for (int i = 0; i < 4; ++i) half[6 * i + j] = done[i];
         }
-        const Register shift = fetch(bias + k);
+        const Register shift = load(bias + k);
         for (Int i = 0; i < 4 && row + i < height; ++i) {
             out_of(half + 6 * i, done);
             const Int at = ((image * height + row + i) * width + column) * c_out + k;
             for (Int j = 0; j < 4 && column + j < width; ++j) {
                 Register value = done[j] + shift;
-                if (residual) value += fetch(residual + at + j * c_out);
+                if (residual) value += load(residual + at + j * c_out);
                 if (relu) value = value < 0 ? Register{} : value;  // so a not-a-number stays
-                keep(y + at + j * c_out, value);
+                store(y + at + j * c_out, value);
             }
         }
     }
 
     // Tiles [begin, end), `most` at a time.
     void run(Int begin, Int end, Int most) const {
-        const Int next_v = most * c_in + WIDE, next_m = most * PANEL + WIDE;  // not a power of two: it would be one set of the cache
-        const std::unique_ptr<float[]> memory(new float[size_t(POINTS * (next_v + next_m) + c_in + WIDE)]);
+        const Int next_v = most * c_in + LINE, next_m = most * PANEL + LINE;  // not a power of two: it would be one set of the cache
+        const std::unique_ptr<float[]> memory(new float[size_t(POINTS * (next_v + next_m) + c_in + LINE)]);
         float* const v = memory.get() + (64 - reinterpret_cast<uintptr_t>(memory.get()) % 64) / 4;
         float *const m = v + POINTS * next_v, *const zeros = m + POINTS * next_m;
         for (Int c = 0; c < c_in; ++c) zeros[c] = 0;
         for (Int t = begin; t < end; t += most) {
             const Int some = end - t < most ? end - t : most, tiles = (some + 3) / 4 * 4;
-            for (Int i = 0; i < tiles; ++i) read(i < some ? t + i : t, zeros, v + i * WIDE, tiles, next_v);
+            for (Int i = 0; i < tiles; ++i) read(i < some ? t + i : t, zeros, v + i * LINE, tiles, next_v);
             for (Int k = 0; k < c_out; k += PANEL) {
                 for (Int p = 0; p < POINTS; ++p)
-                    multiply_all(v + p * next_v, tiles * WIDE, u + (k * POINTS + p * PANEL) * c_in, m + p * next_m, tiles, c_in / WIDE);
+                    multiply_all(v + p * next_v, tiles * LINE, u + (k * POINTS + p * PANEL) * c_in, m + p * next_m, tiles, c_in / LINE);
                 for (Int i = 0; i < some; ++i)
                     for (Int n = 0; n < PANEL && k + n < c_out; n += LENGTH) write(t + i, k + n, m + i * PANEL + n, next_m);
             }

@@ -31,6 +31,24 @@ def maps(**options):
 
 
 @needs_library
+def test_the_instructions_can_be_chosen():
+    code = "from search_spaces.kernels.library import use_instructions as use; print(use(), use('baseline'))"
+    best = library.use_instructions(library.INSTRUCTIONS[-1])
+    for asked, got in [("1", best), ("baseline", "baseline")]:
+        out = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "NAS_KERNELS": asked},
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            check=True,
+        )
+        assert out.stdout.split() == [got, "baseline"]
+    with pytest.raises(ValueError):
+        library.use_instructions("mmx")
+
+
+@needs_library
 def test_runs_where_it_can():
     assert is_fused(PiX(8, zeta=4)(maps()))
     assert is_fused(PiX(8, zeta=4)(maps().contiguous(memory_format=torch.channels_last)))

@@ -9,7 +9,10 @@ from search_spaces.kernels.dispatch import available, plain_operators
 from search_spaces.kernels.multiplex import fast_multiplex
 from search_spaces.operators.muxconv import InvertedResidual, SpatialMultiplex
 
-pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="the native kernels were not built"),
+    pytest.mark.usefixtures("instructions"),
+]
 
 
 def last(*shape):

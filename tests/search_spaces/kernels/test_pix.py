@@ -34,7 +34,7 @@ def results(layer, x, grad):
 @pytest.mark.parametrize("zeta", [1, 2, 3, 4, 5, 6, 8, 19])
 @pytest.mark.parametrize(("batch", "channels"), [(1, 19), (5, 64), (2, 30), (9, 67)])
 @pytest.mark.parametrize("size", [(1, 1), (17, 18)])
-def test_equals_the_plain_layer(threads, last, zeta, batch, channels, size):
+def test_equals_the_plain_layer(threads, instructions, last, zeta, batch, channels, size):
     layer, x, grad = prepared(batch, channels, zeta, *size, last=last)
     got = results(layer, x, grad)
     assert isinstance(got[0].grad_fn, FusedPiX._backward_cls)
@@ -49,7 +49,7 @@ def test_equals_the_plain_layer(threads, last, zeta, batch, channels, size):
 
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("zeta", [2, 3, 4, 6])
-def test_the_first_of_equal_maxima_is_picked(last, zeta):
+def test_the_first_of_equal_maxima_is_picked(instructions, last, zeta):
     layer = PiX(72, zeta=zeta)
     layer.context.weight.data.fill_(-1)
     x = torch.ones(2, 72, 3, 4)
@@ -67,7 +67,7 @@ def test_a_given_pooling_is_used():
     torch.testing.assert_close(y, layer(x))
 
 
-def test_not_a_number_is_not_lost():
+def test_not_a_number_is_not_lost(instructions):
     layer, x, _ = prepared(2, 16, 4, 6, 6, last=False)
     x[0, 3, 2, 2] = float("nan")
     assert layer(x)[0].isnan().all() and layer(x)[1].isfinite().all()

@@ -15,7 +15,7 @@ from search_spaces.operators.dynamic_shuffle import (
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="the native kernels were not built"),
-    pytest.mark.usefixtures("threads"),
+    pytest.mark.usefixtures("threads", "instructions"),
 ]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 

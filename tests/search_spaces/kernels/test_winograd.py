@@ -11,7 +11,10 @@ from search_spaces.kernels.convolution import FusedConv
 from search_spaces.kernels.dispatch import available, plain_operators
 from search_spaces.kernels.winograd import is_winograd, transformed, winograd
 
-pytestmark = pytest.mark.skipif(not available(), reason="the native kernels were not built")
+pytestmark = [
+    pytest.mark.skipif(not available(), reason="the native kernels were not built"),
+    pytest.mark.usefixtures("instructions"),
+]
 
 
 def last(*shape):
