@@ -86,8 +86,8 @@ def timings(*, batch: int, turns: int, device: torch.device) -> Iterator[Timing]
                 yield from _pix(network, (c_in, c_out, side), layout, batch=batch, turns=turns, device=device)
     for large in LARGE:
         for layout in LAYOUTS:
-            name = f"ResNet-50, batch {4 * batch},"
-            yield from _pix(name, large, layout, batch=4 * batch, turns=turns, device=device)
+            note = f", batch {4 * batch}"
+            yield from _pix("ResNet-50", large, layout, note, batch=4 * batch, turns=turns, device=device)
     for network, places in SHUFFLES.items():
         for channels, side in places:
             for layout in LAYOUTS:
@@ -103,7 +103,14 @@ def timings(*, batch: int, turns: int, device: torch.device) -> Iterator[Timing]
 
 
 def _pix(
-    network: str, shape: tuple[int, int, int], layout: str, *, batch: int, turns: int, device: torch.device
+    network: str,
+    shape: tuple[int, int, int],
+    layout: str,
+    note: str = "",
+    *,
+    batch: int,
+    turns: int,
+    device: torch.device,
 ) -> Iterator[Timing]:
     c_in, c_out, side = shape
     torch.manual_seed(0)
@@ -113,7 +120,9 @@ def _pix(
     pix = PiX(c_in, zeta=c_in // c_out).to(device)
     conv = nn.Conv2d(c_in, c_out, 1, bias=False).to(device, memory_format=form)
     ways = {"fast": (pix, False), "plain": (pix, True), "1×1 convolution": (conv, False)}
-    yield from _both("PiX", network, f"{c_in}→{c_out} at {side}²", layout, ways, x, grad, turns=turns, device=device)
+    yield from _both(
+        "PiX", network, f"{c_in}→{c_out} at {side}²{note}", layout, ways, x, grad, turns=turns, device=device
+    )
 
 
 def _shuffle(
