@@ -25,7 +25,7 @@ ACTIVATION_NAMES: dict[type[nn.Module], str] = {
     nn.SiLU: "swish",
     nn.Hardswish: "hardswish",
 }
-PORTION = 4 * 224 * 224  # pixels of input that go through a network together: 4 images of ImageNet's size
+PORTION = 2 * 224 * 224  # pixels of input a thread that go through a network together: 2 images of ImageNet's size
 
 
 def optimise(network: nn.Module) -> nn.Module:
@@ -33,9 +33,9 @@ def optimise(network: nn.Module) -> nn.Module:
 
     Batch norm is folded into the convolution before it, in torchvision's networks as well, and bias, activation and residual
     become part of that convolution's call; fixed shuffles are one gather. PiX and dynamic shuffle need nothing: in evaluation
-    they run as one pass and one gather already. On a CPU the copy runs best on channels-last input, in eager mode under `torch.inference_mode()`; a large batch
-    goes through a `Network` in portions, see `InPortions`. It compiles and exports to ONNX as plain operations. Weights are not
-    to be changed afterwards.
+    they run as one pass and one gather already. On a CPU the copy runs best on channels-last input, in eager mode under
+    `torch.inference_mode()`; a large batch goes through a `Network` in portions, see `InPortions`. It compiles and exports to ONNX
+    as plain operations. Weights are not to be changed afterwards.
     """
     optimised = copy.deepcopy(network).eval().requires_grad_(False)
     with torch.no_grad():
@@ -112,9 +112,9 @@ def _part_of(norm: nn.BatchNorm2d, start: int, size: int, *, copies: int) -> nn.
 
 
 class InPortions(nn.Module):
-    """A network that takes a large batch eagerly on a CPU a few images at a time, so that maps stay in the cache.
+    """A network that takes a large batch eagerly on a CPU a few images at a time.
 
-    Its images must not depend on each other, as none do in evaluation. Everywhere else it is the network.
+    Its maps then stay in the cache, and glibc does not return them to the system after every layer. Its images must not depend on each other, as none do in evaluation. Everywhere else it is the network.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -125,7 +125,7 @@ class InPortions(nn.Module):
         """The network's output: (N, C, H, W) -> (N, classes)."""
         if not eager_on_cpu(x):
             return self.network(x)  # type: ignore[no-any-return]
-        images = max(1, PORTION // (x.shape[2] * x.shape[3]))
+        images = max(1, torch.get_num_threads() * PORTION // (x.shape[2] * x.shape[3]))
         if x.shape[0] <= images:
             return self.network(x)  # type: ignore[no-any-return]
         return torch.cat([self.network(portion) for portion in x.split(images)])
