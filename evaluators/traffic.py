@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from search_spaces.kernels.winograd import WIDTH
 
 MATRIX = {"convolution", "addmm", "mm", "bmm"}
 FREE = {
@@ -29,6 +31,7 @@ FEATURES = (
     "operations",
     "convolutions",
     "dense_macs",
+    "winograd_macs",
     "pointwise_macs",
     "grouped_macs",
     "elements",
@@ -72,10 +75,17 @@ class _Log(TorchDispatchMode):
             weight = inputs[1]
             self.sums["weights"] += weight.numel()
             macs = outputs[0].numel() * math.prod(weight.shape[1:])
-            kind = (
-                "grouped" if weight.shape[1] < inputs[0].shape[1] else "pointwise" if weight.shape[2] == 1 else "dense"
-            )
-            self.sums[f"{kind}_macs"] += macs
+            self.sums[f"{_kind(weight, arguments[3], inputs[0].shape[1])}_macs"] += macs
         else:
             self.sums["pointwise_macs"] += outputs[0].numel() * inputs[-1].shape[-2]
         return out
+
+
+def _kind(weight: Tensor, stride: Sequence[int], channels: int) -> str:
+    """What sort of convolution takes a weight; "winograd" is what the inference form gives to a faster kernel of its own on a CPU."""
+    if weight.shape[1] < channels:
+        return "grouped"
+    if weight.shape[2] == 1:
+        return "pointwise"
+    pieces = weight.shape[0] % WIDTH == weight.shape[1] % WIDTH == 0
+    return "winograd" if pieces and weight.shape[2] == 3 and stride[0] == 1 else "dense"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from evaluators.latency_table import BlockModel, LatencyTable, calibrate, features, read_latency_table, text_of
 from evaluators.traffic import FEATURES, traffic
@@ -27,7 +28,7 @@ ABOUT = {
 def truth(blocks: Sequence[Mapping[str, float]]) -> np.ndarray:
     """A made-up device: 0.01 ms an operation, 1 GMAC/s dense, 0.2 grouped, 4 G elements/s."""
     named = {name: np.array([block[name] for block in blocks]) for name in FEATURES}
-    dense = named["dense_macs"] + named["pointwise_macs"]
+    dense = named["dense_macs"] + named["winograd_macs"] + named["pointwise_macs"]
     return 0.01 * named["operations"] + dense / 1e6 + named["grouped_macs"] / 2e5 + named["elements"] / 4e6
 
 
@@ -133,6 +134,22 @@ def test_traffic_of_a_stem_by_hand() -> None:
     assert found["convolutions"] == 1 and found["operations"] >= 3
     assert found["dense_macs"] == 8 * 100 * 27 and found["weights"] == 8 * 27
     assert found["pointwise_macs"] == found["grouped_macs"] == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "kind"),
+    [
+        ((16, 32, 3), {}, "winograd"),
+        ((16, 32, 3), {"stride": 2}, "dense"),
+        ((16, 24, 3), {}, "dense"),
+        ((16, 32, 5), {}, "dense"),
+        ((16, 32, 1), {}, "pointwise"),
+        ((16, 32, 3), {"groups": 16}, "grouped"),
+    ],
+)
+def test_traffic_tells_sorts_of_convolutions(shape: tuple[int, ...], options: dict[str, int], kind: str) -> None:
+    found = traffic(lambda: nn.Conv2d(*shape, **options), (1, 16, 8, 8))
+    assert [name for name in FEATURES if name.endswith("_macs") and found[name]] == [f"{kind}_macs"]
 
 
 def test_a_network_costs_more_than_nothing(table: LatencyTable) -> None:
