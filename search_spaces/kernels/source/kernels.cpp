@@ -13,6 +13,9 @@ EXPORT int nas_version() { return 8; }
 
 EXPORT void nas_use_threads(void* region) { parallel_region = reinterpret_cast<ParallelRegion>(region); }
 
+#if defined(__x86_64__) && !defined(__clang__)
+#define STREAM(to, value) __builtin_ia32_movntps(to, value)
+#endif
 namespace plain {
 typedef Quarter Register;
 const int REGISTERS = 16;
@@ -24,6 +27,7 @@ const int REGISTERS = 16;
 #include "multiplex.h"
 #include "winograd.h"
 }  // namespace plain
+#undef STREAM
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #if defined(__clang__)
@@ -31,6 +35,9 @@ const int REGISTERS = 16;
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
+#endif
+#if !defined(__clang__)
+#define STREAM(to, value) __builtin_ia32_movntps256(to, value)
 #endif
 namespace avx2 {
 typedef Half Register;
@@ -43,6 +50,7 @@ const int REGISTERS = 16;
 #include "multiplex.h"
 #include "winograd.h"
 }  // namespace avx2
+#undef STREAM
 #if defined(__clang__)
 #pragma clang attribute pop
 #pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
@@ -52,6 +60,9 @@ const int REGISTERS = 16;
 #pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 #endif
 #define TWO_VECTOR_PERMUTE  // one instruction here, a loop elsewhere; GCC defines no __AVX512F__ after a pragma
+#if !defined(__clang__)
+#define STREAM(to, value) __builtin_ia32_movntps512(to, value)
+#endif
 namespace avx512 {
 typedef Wide Register;
 const int REGISTERS = 32;
@@ -63,6 +74,7 @@ const int REGISTERS = 32;
 #include "multiplex.h"
 #include "winograd.h"
 }  // namespace avx512
+#undef STREAM
 #undef TWO_VECTOR_PERMUTE
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -1,7 +1,8 @@
 // Gradients of Pick-or-Mix with its context. Included once for each instruction set, after pix.h: see kernels.cpp.
 
 namespace {
-const Int SUMS = 1 << 10;  // channels, of which four images' sums stay in the first cache
+const Int SUMS = 1 << 10;         // channels, of which four images' sums stay in the first cache
+const Int CACHED = 24 << 20;      // bytes: a dL/dx of more has left the caches before it is read
 }  // namespace
 
 // ---- dL/dlogit[k] = (1 - p[k]) · sum over pixels of dL/dy · y, for subsets [begin, end) of one image ---------------------------
@@ -126,12 +127,12 @@ static void weight_gradients(
 template <bool PICK>
 INLINE void scatter_plane(
     const float* RESTRICT gy, const uint8_t* RESTRICT index, const float* RESTRICT context, float* RESTRICT gx, Int members, Int pixels,
-    float scale) {
+    float scale, bool past) {
     Int t = cover(pixels, [&](Int at) {
         const Register g = scale * load(gy + at);
         const RegisterInt picked = PICK ? widened(index + at) : RegisterInt{};
         for (Int i = 0; i < members; ++i)
-            store(gx + i * pixels + at, (PICK ? (picked == int32_t(i) ? g : Register{}) : g) + context[i]);
+            write(gx + i * pixels + at, (PICK ? (picked == int32_t(i) ? g : Register{}) : g) + context[i], past);
     });
     for (; t < pixels; ++t)
         for (Int i = 0; i < members; ++i) gx[i * pixels + t] = (PICK && index[t] != i ? 0.0f : scale * gy[t]) + context[i];
@@ -139,13 +140,13 @@ INLINE void scatter_plane(
 
 static void scatter_planes(
     const float* gy, const float* p, const uint8_t* index, const float* context, float* gx, Int begin, Int end, Int channels, Int pixels,
-    Int zeta, float tau) {
+    Int zeta, float tau, bool past) {
     for (Int k = begin; k < end; ++k) {
         const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta;
         const float *g = gy + k * pixels, *add = context + k * zeta;
         float* to = gx + k * zeta * pixels;
-        if (members > 1 && p[k] < tau) scatter_plane<true>(g, index + k * pixels, add, to, members, pixels, p[k]);
-        else scatter_plane<false>(g, nullptr, add, to, members, pixels, p[k] / float(members));
+        if (members > 1 && p[k] < tau) scatter_plane<true>(g, index + k * pixels, add, to, members, pixels, p[k], past);
+        else scatter_plane<false>(g, nullptr, add, to, members, pixels, p[k] / float(members), past);
     }
 }
 
@@ -154,7 +155,7 @@ static void scatter_planes(
 template <int Z>
 INLINE void scatter_row(
     const float* RESTRICT gy, const float* RESTRICT scale, const int32_t* RESTRICT all, const uint8_t* RESTRICT index,
-    const float* RESTRICT context, float* RESTRICT gx, Int subsets) {
+    const float* RESTRICT context, float* RESTRICT gx, Int subsets, bool past) {
     RegisterInt lanes[Z], member[Z];
     for (int j = 0; j < LENGTH; ++j)
         for (int i = 0; i < Z; ++i) {
@@ -169,7 +170,7 @@ INLINE void scatter_row(
         for (int i = 0; i < Z; ++i) {
             const Int c = k * Z + i * LENGTH;
             const RegisterInt taken = shuffled(takers, lanes[i]) & member[i];
-            store(gx + c, (taken != 0 ? shuffled(g, lanes[i]) : Register{}) + load(context + c));
+            write(gx + c, (taken != 0 ? shuffled(g, lanes[i]) : Register{}) + load(context + c), past);
         }
     }
     for (; k < subsets; ++k)
@@ -180,17 +181,17 @@ INLINE void scatter_row(
 template <int Z>
 INLINE void scatter_rows_of(
     const float* gy, const float* scale, const int32_t* all, const uint8_t* index, const float* context, float* gx, Int begin, Int end,
-    Int subsets, Int repeat) {
+    Int subsets, Int repeat, bool past) {
     for (Int t = begin; t < end;) {
         const Int size = t + repeat <= end ? repeat : 1;
-        scatter_row<Z>(gy + t * subsets, scale, all, index + t * subsets, context, gx + t * subsets * Z, subsets * size);
+        scatter_row<Z>(gy + t * subsets, scale, all, index + t * subsets, context, gx + t * subsets * Z, subsets * size, past);
         t += size;
     }
 }
 
 static void scatter_rows(
     const float* gy, const float* p, const uint8_t* index, const float* context, float* gx, Int begin, Int end, Int channels,
-    Int zeta, float tau) {
+    Int zeta, float tau, bool past) {
     const Int subsets = (channels + zeta - 1) / zeta, repeat = repeats(subsets, channels, zeta);
     std::vector<float> scale(size_t(subsets * repeat)), add(size_t(channels * repeat));
     std::vector<int32_t> all(scale.size());
@@ -201,14 +202,14 @@ static void scatter_rows(
         all[size_t(i)] = pick ? 0 : -1;
     }
     for (Int i = 0; i < repeat; ++i) std::memcpy(add.data() + i * channels, context, size_t(channels) * sizeof(float));
-    if (zeta == 1) scatter_rows_of<1>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
-    else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
-    else if (zeta == 3 && channels % 3 == 0) scatter_rows_of<3>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
-    else if (zeta == 4 && channels % 4 == 0) scatter_rows_of<4>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
-    else if (zeta == 5 && channels % 5 == 0) scatter_rows_of<5>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
-    else if (zeta == 6 && channels % 6 == 0) scatter_rows_of<6>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
-    else if (zeta == 7 && channels % 7 == 0) scatter_rows_of<7>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
-    else if (zeta == 8 && channels % 8 == 0) scatter_rows_of<8>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat);
+    if (zeta == 1) scatter_rows_of<1>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
+    else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
+    else if (zeta == 3 && channels % 3 == 0) scatter_rows_of<3>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
+    else if (zeta == 4 && channels % 4 == 0) scatter_rows_of<4>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
+    else if (zeta == 5 && channels % 5 == 0) scatter_rows_of<5>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
+    else if (zeta == 6 && channels % 6 == 0) scatter_rows_of<6>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
+    else if (zeta == 7 && channels % 7 == 0) scatter_rows_of<7>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
+    else if (zeta == 8 && channels % 8 == 0) scatter_rows_of<8>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
     else
         for (Int t = begin; t < end; ++t)
             for (Int k = 0; k < subsets; ++k) {
@@ -229,6 +230,8 @@ static void pix_backward(
     const Int subsets = (channels + zeta - 1) / zeta, size = channels * pixels, out = subsets * pixels;
     if (images * size < SMALL) threads = 1;
     const float scale = 1.0f / float(pixels);
+    const bool aligned = reinterpret_cast<uintptr_t>(gx) % sizeof(Register) == 0 && (last ? channels : pixels) % LENGTH == 0;
+    const bool past = aligned && images * size * Int(sizeof(float)) > CACHED;
     const Int block = images >= threads ? block_of(size, subsets * channels) : images;
     const Int pieces = images >= threads ? (images + block - 1) / block : 1;
     const Int inner = images >= threads ? 1 : threads;
@@ -249,8 +252,9 @@ static void pix_backward(
             for (Int i = n; i < n + count; ++i)
                 split(last ? pixels : subsets, inner, inner, [&](Int begin, Int end) {
                     const float* add = context.data() + (i - n) * channels;
-                    if (last) scatter_rows(gy + i * out, p + i * subsets, index + i * out, add, gx + i * size, begin, end, channels, zeta, tau);
-                    else scatter_planes(gy + i * out, p + i * subsets, index + i * out, add, gx + i * size, begin, end, channels, pixels, zeta, tau);
+                    if (last) scatter_rows(gy + i * out, p + i * subsets, index + i * out, add, gx + i * size, begin, end, channels, zeta, tau, past);
+                    else scatter_planes(gy + i * out, p + i * subsets, index + i * out, add, gx + i * size, begin, end, channels, pixels, zeta, tau, past);
+                    if (past) streamed();
                 });
         }
     });

@@ -15,6 +15,23 @@ INLINE RegisterInt load(const int32_t* from) {
     return value;
 }
 
+// Stores where a whole register begins, on request past the caches, which then need not read first what is overwritten.
+// After the last of those `streamed` lets other threads see them.
+INLINE void write(float* to, const Register& value, bool past_caches) {
+#if defined(STREAM)
+    if (past_caches) STREAM(to, value);
+    else store(to, value);
+#else
+    (void)past_caches;
+    store(to, value);
+#endif
+}
+INLINE void streamed() {
+#if defined(STREAM)
+    __builtin_ia32_sfence();
+#endif
+}
+
 // Bytes as numbers and back, in two steps: in one, GCC 12 would take the lanes apart.
 INLINE RegisterInt widened(const uint8_t* from) {
     RegisterBytes bytes;

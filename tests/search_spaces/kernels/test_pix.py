@@ -48,6 +48,17 @@ def test_equals_the_plain_layer(threads, instructions, last, zeta, batch, channe
 
 
 @pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_gradients_larger_than_the_caches(threads, instructions, last, batch):
+    layer, x, grad = prepared(batch, 96, 4, 288 // batch, 288, last=last)
+    got = results(layer, x, grad)
+    with plain_operators():
+        wanted = results(layer, x, grad)
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5 * float(other.detach().abs().max()))
+
+
+@pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("zeta", [2, 3, 4, 6])
 def test_the_first_of_equal_maxima_is_picked(instructions, last, zeta):
     layer = PiX(72, zeta=zeta)
