@@ -165,12 +165,10 @@ class TrainingEvaluator:
         from safetensors.torch import save
 
         from evaluators.counts import macs_by_stage
-        from evaluators.memory import keep_freed_memory
         from evaluators.training.recipe import Recipe
         from evaluators.training.train import train
 
         start = time.monotonic()
-        keep_freed_memory()
         torch.manual_seed(evaluation.seed)
         if self._device.type == "cuda":
             if self._share < 1:

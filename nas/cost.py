@@ -61,12 +61,10 @@ def _trial_seconds(plan: Plan, architecture: Any) -> float:
     """Seconds that a trial of this architecture takes, from a training of a few steps on the same device."""
     import torch
 
-    from evaluators.memory import keep_freed_memory
     from evaluators.training.datasets import load
     from evaluators.training.train import evaluate, train
     from search_spaces.network import build
 
-    keep_freed_memory()
     if plan.device == "cpu":
         torch.set_num_threads(1)
     data = load(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evaluators.memory import keep_freed_memory
 from evaluators.training import augment
 from evaluators.training.average import WeightAverage
 from evaluators.training.data import Data, Part
@@ -58,7 +59,7 @@ def train(  # noqa: PLR0915 - the one loop, read from top to bottom
     on_epoch: Callable[[Epoch], None] | None = None,
     until: int | None = None,
 ) -> Trained:
-    """Trains in place on the data's device and measures accuracy on the validation part.
+    """Trains in place on the data's device and measures accuracy on the validation part; the process keeps freed memory from then on.
 
     Everything random is drawn from `seed`; on a CPU the result is a function of network, data, recipe and seed.
 
@@ -79,6 +80,7 @@ def train(  # noqa: PLR0915 - the one loop, read from top to bottom
         DivergedError: the loss became non-finite.
         TimedOutError: the deadline passed.
     """
+    keep_freed_memory()
     data = data.at(resolution)
     began = time.monotonic()
     device = data.train.labels.device

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from evaluators.evaluation import write_atomically
-from evaluators.memory import keep_freed_memory
 from evaluators.training.data import Data, Part
 from evaluators.training.datasets import load
 from evaluators.training.distil import Teacher
@@ -121,7 +120,6 @@ def _train(job: Job, on_epoch: Callable[[Epoch], None], start: Mapping[str, Tens
     device = torch.device(job.device)
     if device.type == "cpu":
         torch.set_num_threads(1)
-    keep_freed_memory()
     data = load_once(json.dumps(dict(job.data), sort_keys=True), job.device)
     data = whole(data) if job.final else data
     architecture = Architecture.from_json(job.architecture)
