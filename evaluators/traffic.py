@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from search_spaces.kernels.winograd import WIDTH
+from search_spaces.kernels.winograd import suits
 
 MATRIX = {"convolution", "addmm", "mm", "bmm"}
 FREE = {
@@ -75,17 +75,17 @@ class _Log(TorchDispatchMode):
             weight = inputs[1]
             self.sums["weights"] += weight.numel()
             macs = outputs[0].numel() * math.prod(weight.shape[1:])
-            self.sums[f"{_kind(weight, arguments[3], inputs[0].shape[1])}_macs"] += macs
+            self.sums[f"{_kind(weight, arguments)}_macs"] += macs
         else:
             self.sums["pointwise_macs"] += outputs[0].numel() * inputs[-1].shape[-2]
         return out
 
 
-def _kind(weight: Tensor, stride: Sequence[int], channels: int) -> str:
+def _kind(weight: Tensor, arguments: Any) -> str:
     """What sort of convolution takes a weight; "winograd" is what the inference form gives to a faster kernel of its own on a CPU."""
-    if weight.shape[1] < channels:
+    _, _, _, stride, padding, dilation, _, _, groups = arguments
+    if groups > 1:
         return "grouped"
     if weight.shape[2] == 1:
         return "pointwise"
-    pieces = weight.shape[0] % WIDTH == weight.shape[1] % WIDTH == 0
-    return "winograd" if pieces and weight.shape[2] == 3 and stride[0] == 1 else "dense"
+    return "winograd" if suits(weight, stride, padding, dilation, groups) else "dense"

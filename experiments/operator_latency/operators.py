@@ -33,11 +33,8 @@ PIX = {
     "MobileNetV2": ((144, 24, 56), (192, 32, 28), (384, 64, 14), (576, 96, 14), (960, 160, 7)),
     "spaces": ((32, 8, 32), (64, 16, 16), (128, 32, 8)),
 }
-LARGE = (
-    (256, 64, 56),
-    (512, 128, 28),
-    (1024, 256, 14),
-)  # of ResNet-50, also at four times the batch: maps leave the caches
+# of ResNet-50, also at four times the batch: maps leave the caches
+LARGE = ((256, 64, 56), (512, 128, 28), (1024, 256, 14))
 SHUFFLES = {
     "ShuffleNet V2": ((116, 28), (232, 14), (464, 7)),
     "spaces": ((64, 16), (128, 28), (256, 28), (512, 14)),

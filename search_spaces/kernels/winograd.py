@@ -7,6 +7,8 @@ reaches all outputs of the tiles that read it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,10 +21,16 @@ PANEL = 32  # output channels that lie together in the transformed weights
 
 
 def is_winograd(conv: nn.Conv2d) -> bool:
+    """Whether the module is a convolution that `suits`, with zeros beyond the map."""
+    return conv.padding_mode == "zeros" and suits(conv.weight, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
+def suits(
+    weight: Tensor, stride: Sequence[int], padding: Sequence[int] | str, dilation: Sequence[int], groups: int
+) -> bool:
     """Whether it is a dense 3×3 convolution of stride 1 that keeps the map's size, of channels in whole pieces of `WIDTH`."""
-    same = conv.kernel_size == (3, 3) and conv.stride == conv.dilation == (1, 1) and conv.padding == (1, 1)
-    whole = conv.in_channels % WIDTH == 0 and conv.out_channels % WIDTH == 0
-    return same and whole and conv.groups == 1 and conv.padding_mode == "zeros"
+    same = weight.shape[2:] == (3, 3) and tuple(stride) == tuple(padding) == tuple(dilation) == (1, 1)
+    return same and groups == 1 and weight.shape[0] % WIDTH == weight.shape[1] % WIDTH == 0
 
 
 def transformed(weight: Tensor) -> Tensor:

@@ -139,9 +139,10 @@ def test_traffic_of_a_stem_by_hand() -> None:
 @pytest.mark.parametrize(
     ("shape", "options", "kind"),
     [
-        ((16, 32, 3), {}, "winograd"),
-        ((16, 32, 3), {"stride": 2}, "dense"),
-        ((16, 24, 3), {}, "dense"),
+        ((16, 32, 3), {"padding": 1}, "winograd"),
+        ((16, 32, 3), {}, "dense"),
+        ((16, 32, 3), {"padding": 1, "stride": 2}, "dense"),
+        ((16, 24, 3), {"padding": 1}, "dense"),
         ((16, 32, 5), {}, "dense"),
         ((16, 32, 1), {}, "pointwise"),
         ((16, 32, 3), {"groups": 16}, "grouped"),
