@@ -12,20 +12,15 @@
 #define EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#define RESTRICT __restrict__
-#else
-#define INLINE static inline
-#define RESTRICT
-#endif
-
-typedef int64_t Int;
-
 #if !defined(__GNUC__)
 #error "these kernels use GCC's vector extensions: build with GCC or Clang"
 #endif
-const int LINE = 16;                                          // floats of a line of the caches
+#define INLINE static inline __attribute__((always_inline))
+#define RESTRICT __restrict__
+
+typedef int64_t Int;
+
+const int LINE = 16;                                         // floats of a line of the caches
 #define PREFETCH(from) __builtin_prefetch(from)              // what is used next
 #define PREFETCH_LATER(from) __builtin_prefetch(from, 0, 2)  // more than the first cache holds
 

@@ -307,6 +307,17 @@ INLINE void squeeze_rows_of(
     }
 }
 
+// Calls run(z) with zeta as z.value, if there is code of its own for so many members and all subsets are whole; returns whether it did.
+template <int Z = 8, class F>
+INLINE bool with_members(Int zeta, Int channels, F run) {
+    if (zeta == Z && channels % Z == 0) {
+        run(std::integral_constant<int, Z>{});
+        return true;
+    }
+    if constexpr (Z > 1) return with_members<Z - 1>(zeta, channels, run);
+    return false;
+}
+
 // How many pixels of few channels are worked on as one: the loops over channels then fill whole vectors.
 static Int repeats(Int subsets, Int channels, Int zeta) { return subsets < 64 && channels % zeta == 0 ? 64 / subsets : 1; }
 
@@ -319,19 +330,13 @@ static void squeeze_rows(
     if (next) next += begin * channels;
     y += begin * subsets;
     if (index) index += begin * subsets;
-    if (zeta == 1) squeeze_rows_of<1>(x, next, gate, share, y, nullptr, rows, subsets, repeat);
-    else if (zeta == 2 && channels % 2 == 0) squeeze_rows_of<2>(x, next, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 3 && channels % 3 == 0) squeeze_rows_of<3>(x, next, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 4 && channels % 4 == 0) squeeze_rows_of<4>(x, next, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 5 && channels % 5 == 0) squeeze_rows_of<5>(x, next, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 6 && channels % 6 == 0) squeeze_rows_of<6>(x, next, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 7 && channels % 7 == 0) squeeze_rows_of<7>(x, next, gate, share, y, index, rows, subsets, repeat);
-    else if (zeta == 8 && channels % 8 == 0) squeeze_rows_of<8>(x, next, gate, share, y, index, rows, subsets, repeat);
-    else
-        for (Int t = 0; t < rows; ++t) {
-            fetch_ahead(next ? next + t * channels : nullptr, channels);
-            squeeze_row_any(x + t * channels, gate, share, y + t * subsets, index ? index + t * subsets : nullptr, channels, zeta);
-        }
+    const bool done = with_members(zeta, channels, [&](auto z) {
+        squeeze_rows_of<z.value>(x, next, gate, share, y, z.value > 1 ? index : nullptr, rows, subsets, repeat);
+    });
+    for (Int t = 0; t < rows && !done; ++t) {
+        fetch_ahead(next ? next + t * channels : nullptr, channels);
+        squeeze_row_any(x + t * channels, gate, share, y + t * subsets, index ? index + t * subsets : nullptr, channels, zeta);
+    }
 }
 
 // ---- the layer ---------------------------------------------------------------------------------------------------------------

@@ -202,22 +202,16 @@ static void scatter_rows(
         all[size_t(i)] = pick ? 0 : -1;
     }
     for (Int i = 0; i < repeat; ++i) std::memcpy(add.data() + i * channels, context, size_t(channels) * sizeof(float));
-    if (zeta == 1) scatter_rows_of<1>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
-    else if (zeta == 2 && channels % 2 == 0) scatter_rows_of<2>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
-    else if (zeta == 3 && channels % 3 == 0) scatter_rows_of<3>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
-    else if (zeta == 4 && channels % 4 == 0) scatter_rows_of<4>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
-    else if (zeta == 5 && channels % 5 == 0) scatter_rows_of<5>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
-    else if (zeta == 6 && channels % 6 == 0) scatter_rows_of<6>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
-    else if (zeta == 7 && channels % 7 == 0) scatter_rows_of<7>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
-    else if (zeta == 8 && channels % 8 == 0) scatter_rows_of<8>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
-    else
-        for (Int t = begin; t < end; ++t)
-            for (Int k = 0; k < subsets; ++k) {
-                const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta, at = t * subsets + k;
-                const float share = gy[at] * scale[size_t(k)];
-                for (Int i = 0; i < members; ++i)
-                    gx[t * channels + k * zeta + i] = (all[size_t(k)] || index[at] == i ? share : 0.0f) + context[k * zeta + i];
-            }
+    const bool done = with_members(zeta, channels, [&](auto z) {
+        scatter_rows_of<z.value>(gy, scale.data(), all.data(), index, add.data(), gx, begin, end, subsets, repeat, past);
+    });
+    for (Int t = begin; t < end && !done; ++t)
+        for (Int k = 0; k < subsets; ++k) {
+            const Int members = channels - k * zeta < zeta ? channels - k * zeta : zeta, at = t * subsets + k;
+            const float share = gy[at] * scale[size_t(k)];
+            for (Int i = 0; i < members; ++i)
+                gx[t * channels + k * zeta + i] = (all[size_t(k)] || index[at] == i ? share : 0.0f) + context[k * zeta + i];
+        }
 }
 
 // ---- the layer ---------------------------------------------------------------------------------------------------------------------
