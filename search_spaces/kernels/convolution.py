@@ -85,6 +85,7 @@ class FusedConv(nn.Module):
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
         self.conv = conv.requires_grad_(False)
         self.activation = activation
+        self._is_winograd = is_winograd(conv)
         self._packed: Tensor | None = None
         self._transformed: tuple[Tensor, Tensor] | None = None
 
@@ -96,7 +97,7 @@ class FusedConv(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)
         if residual is not None:
             residual = residual.contiguous(memory_format=torch.channels_last)
-        if LIBRARY is not None and is_winograd(self.conv):
+        if LIBRARY is not None and self._is_winograd:
             return self._natively(x, residual, then)
         if torch.backends.mkldnn.is_available():
             return self.by_onednn(x, residual, then)
