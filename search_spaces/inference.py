@@ -114,7 +114,8 @@ def _part_of(norm: nn.BatchNorm2d, start: int, size: int, *, copies: int) -> nn.
 class InPortions(nn.Module):
     """A network that takes a large batch eagerly on a CPU a few images at a time.
 
-    Its maps then stay in the cache, and glibc does not return them to the system after every layer. Its images must not depend on each other, as none do in evaluation. Everywhere else it is the network.
+    Its maps then stay in the cache, and glibc does not return them to the system after every layer. Its images must not depend on
+    each other, as none do in evaluation. Everywhere else it is the network.
     """
 
     def __init__(self, network: nn.Module) -> None:

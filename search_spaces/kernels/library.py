@@ -16,11 +16,8 @@ log = logging.getLogger(__name__)
 
 VERSION = 8  # of the functions' signatures; the library has the same in kernels.cpp
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
-INSTRUCTIONS = (
-    "baseline",
-    "avx2",
-    "avx512",
-)  # sets for which every kernel is compiled; elsewhere than on x86-64 the first alone
+# Sets for which every kernel is compiled; elsewhere than on x86-64 the first alone.
+INSTRUCTIONS = ("baseline", "avx2", "avx512")
 SIGNATURES = {
     "nas_pix_forward": [POINTER] * 6 + [INT] * 4 + [FLOAT] + [INT] * 3,
     "nas_pix_backward": [POINTER] * 9 + [INT] * 4 + [FLOAT] + [INT] * 2,
@@ -69,7 +66,8 @@ LIBRARY = load()
 def use_instructions(most: str | None = None) -> str:
     """Keeps the kernels of this process from newer instructions than `most`, one of `INSTRUCTIONS`; returns which set they use now.
 
-    Without an argument it only tells. It is for testing and timing on one machine what another would run. The environment variable `NAS_KERNELS` does the same at start.
+    Without an argument it only tells. It is for testing and timing on one machine what another would run. The environment variable
+    `NAS_KERNELS` does the same at start.
 
     Raises:
         ValueError: there is no such set.
